@@ -1,0 +1,3 @@
+//! Loops over plain slices: the only floor with `unsafe` code. It must know nothing of tensors, ops or tapes.
+
+pub mod dispatch;

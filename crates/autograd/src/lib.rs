@@ -1,0 +1,3 @@
+//! Tensors, a tape, and reverse-mode differentiation of everything recorded on it.
+
+pub mod kernels;
