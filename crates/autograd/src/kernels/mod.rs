@@ -1,3 +1,4 @@
 //! Loops over plain slices: the only floor with `unsafe` code. It must know nothing of tensors, ops or tapes.
 
 pub mod dispatch;
+pub mod number;
