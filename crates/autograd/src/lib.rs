@@ -1,11 +1,21 @@
 //! Tensors, a tape, and reverse-mode differentiation of everything recorded on it.
 
 mod error;
+mod grad;
 pub mod kernels;
 mod module;
+pub mod ops;
+mod run;
+mod tape;
 mod tensor;
 
 pub use error::{Error, ErrorKind, Result};
+pub use grad::Gradients;
+pub use grad::transform;
 pub use kernels::number::Element;
 pub use module::{Module, Param, ParamId, Path, Visitor, VisitorMut};
+pub use ops::{Entry, Real};
+pub use run::{Plan, PlanCounters, plan_counters};
+pub use tape::Tape;
+pub use tape::var::Var;
 pub use tensor::{IndexTensor, Shape, Tensor};

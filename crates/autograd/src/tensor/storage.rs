@@ -66,6 +66,11 @@ impl<T: Element> Storage<T> {
         storage
     }
 
+    /// The memory taken out; what is left is empty.
+    pub(crate) fn take(&mut self) -> Self {
+        Storage(self.0.take())
+    }
+
     pub(crate) fn from_slice(values: &[T]) -> Self {
         let mut storage = Storage::unspecified(values.len());
         storage.make_mut().copy_from_slice(values);
@@ -95,6 +100,12 @@ impl<T: Element> Storage<T> {
     /// The address, as an identity.
     pub(crate) fn address(&self) -> usize {
         self.0.as_ref().map_or(0, |buffer| Arc::as_ptr(buffer) as usize)
+    }
+}
+
+impl<T: Element> Default for Storage<T> {
+    fn default() -> Self {
+        Storage(None)
     }
 }
 

@@ -1,0 +1,14 @@
+//! The registry: one place for each op. Must know no plan.
+
+mod arithmetic;
+pub(crate) mod elementwise;
+mod functions;
+mod list;
+mod matmul;
+pub(crate) mod real;
+mod reduce;
+mod shape;
+
+pub use arithmetic::*;
+pub use functions::*;
+pub use real::{Elementwise, Entry, Formula, Real};

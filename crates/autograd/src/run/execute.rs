@@ -1,0 +1,332 @@
+//! The last stage: runs a plan on the values of one tape.
+
+use std::sync::Mutex;
+
+use smallvec::SmallVec;
+
+use super::plan::{Fused, Instruction, Pattern, Place, Source, Step, Steps, Target};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::number::Element;
+use crate::kernels::{gather, pool};
+use crate::tape::Inner;
+use crate::tape::node::Kind;
+use crate::tape::op::{Context, Operand};
+use crate::tensor::Tensor;
+use crate::tensor::storage::Storage;
+
+/// Bytes of a register of the block interpreter: several of them fit the first-level cache.
+const REGISTER_BYTES: usize = 2048;
+
+/// Elements below which a fused group runs on one thread.
+const PARALLEL_ELEMENTS: usize = 16 << 10;
+
+/// A run of a plan on a tape.
+pub(crate) struct Run<'a, T: Element> {
+    pub(crate) tape: &'a Inner<T>,
+    /// The tape's number of each node of the plan.
+    pub(crate) ids: &'a [u32],
+    pub(crate) steps: &'a Steps,
+    pub(crate) seed: u64,
+    pub(crate) check_finite: bool,
+}
+
+/// The memory of a run.
+pub(crate) struct Memory<T: Element> {
+    buffers: SmallVec<[Storage<T>; 32]>,
+    pub(crate) results: SmallVec<[Storage<T>; 32]>,
+}
+
+impl<T: Element> Memory<T> {
+    fn of(steps: &Steps) -> Self {
+        Memory {
+            buffers: steps.buffers.iter().map(|&length| Storage::unspecified(length)).collect(),
+            results: steps.results.iter().map(|&(_, length)| Storage::unspecified(length)).collect(),
+        }
+    }
+
+    /// Takes the memory of a place out, for writing.
+    fn take(&mut self, place: Place) -> Storage<T> {
+        match place {
+            Place::Buffer(i) => self.buffers[i as usize].take(),
+            Place::Result(i) => self.results[i as usize].take(),
+            Place::Tape(_) => Storage::default(),
+        }
+    }
+
+    fn put(&mut self, place: Place, storage: Storage<T>) {
+        match place {
+            Place::Buffer(i) => self.buffers[i as usize] = storage,
+            Place::Result(i) => self.results[i as usize] = storage,
+            Place::Tape(_) => {}
+        }
+    }
+}
+
+impl<T: Element> Run<'_, T> {
+    /// Runs every step; the results are in the memory that comes back.
+    pub(crate) fn run(&self) -> Result<Memory<T>> {
+        if self.check_finite {
+            self.check_leaves()?;
+        }
+        let mut memory = Memory::of(self.steps);
+        for step in &self.steps.steps {
+            match step {
+                Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, &mut memory)?,
+                Step::Fused(fused) => self.run_fused(fused, &mut memory)?,
+            }
+        }
+        Ok(memory)
+    }
+
+    /// What is requested, as a tensor.
+    pub(crate) fn output(&self, memory: &Memory<T>, output: usize) -> Tensor<T> {
+        let node = self.steps.selection.outputs[output];
+        let shape = self.steps.selection.shapes[node as usize].clone();
+        let storage = match self.steps.outputs[output] {
+            Place::Result(i) => memory.results[i as usize].clone(),
+            Place::Buffer(i) => Storage::from_slice(&memory.buffers[i as usize][..shape.volume()]),
+            Place::Tape(leaf) => match &self.tape.values[self.ids[leaf as usize] as usize] {
+                Some(value) => value.storage().clone(),
+                None => Storage::default(),
+            },
+        };
+        Tensor::of_storage(shape, storage)
+    }
+
+    fn values<'m>(&'m self, node: u32, place: Place, memory: &'m Memory<T>) -> &'m [T] {
+        let volume = self.steps.selection.shapes[node as usize].volume();
+        match place {
+            Place::Buffer(i) => &memory.buffers[i as usize][..volume],
+            Place::Result(i) => &memory.results[i as usize],
+            Place::Tape(leaf) => self.leaf(leaf),
+        }
+    }
+
+    fn leaf(&self, leaf: u32) -> &[T] {
+        self.tape.values[self.ids[leaf as usize] as usize].as_ref().map_or(&[], |value| value.as_slice())
+    }
+
+    fn run_op(&self, node: u32, inputs: &[(u32, Place)], output: Place, memory: &mut Memory<T>) -> Result<()> {
+        let id = self.ids[node as usize];
+        let Kind::Op(op) = &self.tape.nodes[id as usize].kind else { return Ok(()) };
+        let mut storage = memory.take(output);
+        let shape = &self.steps.selection.shapes[node as usize];
+        let operand = |&(input, place): &(u32, Place)| Operand {
+            values: self.values(input, place, memory),
+            indices: self.indices(input),
+            shape: &self.steps.selection.shapes[input as usize],
+        };
+        let operands: SmallVec<[Operand<'_, T>; 8]> = inputs.iter().map(operand).collect();
+        let out = &mut storage.make_mut()[..shape.volume()];
+        let done = op.run(&operands, out, &Context { seed: self.seed, shape });
+        let done = done.map_err(|error| self.blame(error.op(op.name()), id));
+        let done = done.and_then(|()| self.check(id, out));
+        drop(operands);
+        memory.put(output, storage);
+        done
+    }
+
+    fn indices(&self, node: u32) -> &[usize] {
+        match &self.tape.nodes[self.ids[node as usize] as usize].kind {
+            Kind::Indices(indices) => indices.as_slice(),
+            _ => &[],
+        }
+    }
+
+    fn run_fused(&self, fused: &Fused, memory: &mut Memory<T>) -> Result<()> {
+        let mut storages: SmallVec<[Storage<T>; 8]> =
+            fused.stores.iter().map(|&(_, place)| memory.take(place)).collect();
+        let load = |load: &super::plan::Load| match load.place {
+            Place::Buffer(i) => &memory.buffers[i as usize][..],
+            Place::Result(i) => &memory.results[i as usize][..],
+            Place::Tape(leaf) => self.leaf(leaf),
+        };
+        let pass = Pass {
+            fused,
+            loads: fused.loads.iter().map(load).collect(),
+            rows: fused.instructions.iter().map(|instruction| self.row(instruction)).collect(),
+        };
+        let stores = storages.iter_mut().map(|storage| &mut storage.make_mut()[..fused.volume]).collect();
+        pass.run(stores);
+        drop(pass);
+        let mut done = Ok(());
+        for (&(node, place), storage) in fused.stores.iter().zip(storages) {
+            done = done.and_then(|()| self.check(self.ids[node as usize], &storage[..fused.volume]));
+            memory.put(place, storage);
+        }
+        done
+    }
+
+    /// The loop of an instruction; a copy has none.
+    fn row(&self, instruction: &Instruction) -> Block<T> {
+        match &self.tape.nodes[self.ids[instruction.node as usize] as usize].kind {
+            Kind::Op(op) if !instruction.copies => op.row().map(|row| row.block),
+            _ => None,
+        }
+    }
+
+    /// Adds where the op was recorded.
+    fn blame(&self, error: Error, id: u32) -> Error {
+        error.at(self.tape.nodes[id as usize].location).scope(&self.tape.scope_of(id))
+    }
+
+    fn check(&self, id: u32, values: &[T]) -> Result<()> {
+        let place = match self.check_finite {
+            true => values.iter().position(|value| !value.is_finite()),
+            false => None,
+        };
+        let Some(place) = place else { return Ok(()) };
+        let node = &self.tape.nodes[id as usize];
+        let message = format!(
+            "the first value that is not finite: element {place} of {} : {} is {}",
+            self.tape.equation(id),
+            node.shape,
+            values[place]
+        );
+        let error = Error::new(ErrorKind::NonFinite, message);
+        let error = match &node.kind {
+            Kind::Op(op) => error.op(op.name()),
+            _ => error,
+        };
+        Err(self.blame(error, id))
+    }
+
+    fn check_leaves(&self) -> Result<()> {
+        for (place, &id) in self.ids.iter().enumerate() {
+            self.check(id, self.leaf(place as u32))?;
+        }
+        Ok(())
+    }
+}
+
+/// The loop of a row, or none for a copy.
+type Block<T> = Option<fn(&[&[T]], &mut [T])>;
+
+/// One pass of a fused group over memory.
+struct Pass<'a, T: Element> {
+    fused: &'a Fused,
+    loads: SmallVec<[&'a [T]; 16]>,
+    rows: SmallVec<[Block<T>; 48]>,
+}
+
+/// Cuts the first elements off a slice.
+fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+    let (head, tail) = std::mem::take(slice).split_at_mut(count);
+    *slice = tail;
+    head
+}
+
+/// What one thread writes: a stretch of every store.
+struct Stretch<'a, T> {
+    start: usize,
+    stores: SmallVec<[&'a mut [T]; 8]>,
+}
+
+impl<T: Element> Pass<'_, T> {
+    /// Runs all blocks, in as many stretches as there are threads: elements do not depend on each other, so the result
+    /// does not depend on the number of threads.
+    fn run(&self, mut stores: SmallVec<[&mut [T]; 8]>) {
+        let block = REGISTER_BYTES / size_of::<T>();
+        let volume = self.fused.volume;
+        let threads = if volume < PARALLEL_ELEMENTS { 1 } else { pool::threads().min(volume / block).max(1) };
+        if threads == 1 {
+            self.run_stretch(Stretch { start: 0, stores }, volume);
+            return;
+        }
+        let length = volume.div_ceil(threads).next_multiple_of(block);
+        let mut stretches = SmallVec::<[Mutex<Option<Stretch<'_, T>>>; 8]>::new();
+        for start in (0..volume).step_by(length) {
+            let end = (start + length).min(volume);
+            let pieces = stores.iter_mut().map(|store| cut(store, end - start)).collect();
+            stretches.push(Mutex::new(Some(Stretch { start, stores: pieces })));
+        }
+        pool::run(stretches.len(), &|i| {
+            let stretch = stretches[i].lock().ok().and_then(|mut stretch| stretch.take());
+            if let Some(stretch) = stretch {
+                let end = (stretch.start + length).min(volume);
+                self.run_stretch(stretch, end);
+            }
+        });
+    }
+
+    fn run_stretch(&self, mut stretch: Stretch<'_, T>, end: usize) {
+        let start = stretch.start;
+        let block = (REGISTER_BYTES / size_of::<T>()).min(end - start);
+        let mut storage = Storage::unspecified(block * self.fused.registers);
+        let mut registers: SmallVec<[&mut [T]; 32]> = match block {
+            0 => return,
+            _ => storage.make_mut().chunks_exact_mut(block).collect(),
+        };
+        for (load, values) in self.fused.loads.iter().zip(&self.loads) {
+            if let Pattern::Splat { register } = load.pattern {
+                registers[register as usize].fill(values[0]);
+            }
+        }
+        for low in (start..end).step_by(block) {
+            let count = block.min(end - low);
+            for (load, values) in self.fused.loads.iter().zip(&self.loads) {
+                if let Pattern::Repeat { register, lengths, strides } = &load.pattern {
+                    gather::repeat(values, lengths, strides, low, &mut registers[*register as usize][..count]);
+                }
+            }
+            for (instruction, row) in self.fused.instructions.iter().zip(&self.rows) {
+                let part = Part { low, own: low - start, count };
+                self.instruct(instruction, *row, part, &mut registers, &mut stretch.stores);
+            }
+        }
+    }
+
+    /// Runs one instruction on one block.
+    #[inline]
+    fn instruct(
+        &self,
+        instruction: &Instruction,
+        row: Block<T>,
+        part: Part,
+        registers: &mut [&mut [T]],
+        stores: &mut [&mut [T]],
+    ) {
+        match instruction.target {
+            Target::Register(i) => {
+                let whole = std::mem::take(&mut registers[i as usize]);
+                self.compute(instruction, row, part, registers, stores, &mut whole[..part.count]);
+                registers[i as usize] = whole;
+            }
+            Target::Store(i) => {
+                let whole = std::mem::take(&mut stores[i as usize]);
+                self.compute(instruction, row, part, registers, stores, &mut whole[part.own..part.own + part.count]);
+                stores[i as usize] = whole;
+            }
+        }
+    }
+
+    #[inline]
+    fn compute(
+        &self,
+        instruction: &Instruction,
+        row: Block<T>,
+        Part { low, own, count }: Part,
+        registers: &[&mut [T]],
+        stores: &[&mut [T]],
+        output: &mut [T],
+    ) {
+        let source = |source: &Source| match *source {
+            Source::Load(i) => &self.loads[i as usize][low..low + count],
+            Source::Register(i) => &registers[i as usize][..count],
+            Source::Store(i) => &stores[i as usize][own..own + count],
+        };
+        let sources: SmallVec<[&[T]; 4]> = instruction.sources.iter().map(source).collect();
+        match row {
+            Some(row) => row(&sources, output),
+            None => output.copy_from_slice(sources[0]),
+        }
+    }
+}
+
+/// A block: `count` elements from `low`, which is `own` from the start of the thread's stretch.
+#[derive(Clone, Copy)]
+struct Part {
+    low: usize,
+    own: usize,
+    count: usize,
+}

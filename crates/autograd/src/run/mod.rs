@@ -1,0 +1,137 @@
+//! Running: select, simplify, fuse, place, execute. Must know no derivative.
+
+mod cache;
+mod execute;
+mod fuse;
+mod place;
+mod plan;
+mod print;
+mod program;
+mod select;
+mod simplify;
+
+use smallvec::SmallVec;
+
+use crate::error::Result;
+use crate::kernels::number::Element;
+use crate::tape::var::{POISONED, Var};
+use crate::tape::{Mode, Tape};
+use crate::tensor::Tensor;
+pub use cache::{PlanCounters, plan_counters};
+pub use print::Plan;
+use select::Options;
+
+/// What a run leaves on the tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Everything that was materialised.
+    All,
+    /// What was asked for.
+    Asked,
+    /// The first output only.
+    First,
+}
+
+impl<T: Element> Tape<T> {
+    /// Computes nodes, as one plan.
+    pub(crate) fn run_plan(&self, outputs: &[u32], keep: Keep) -> Result<SmallVec<[Tensor<T>; 8]>> {
+        self.first_error()?;
+        cache::with_selector(|selector| {
+            let check_finite = self.check_finite.get();
+            let options = Options { keep: keep == Keep::All, separate: check_finite };
+            selector.select(&self.inner.borrow(), outputs, options);
+            let steps = cache::plan_of(&selector.selection, place::plan);
+            let inner = self.inner.borrow();
+            let run = execute::Run { tape: &inner, ids: &selector.ids, steps: &steps, seed: self.seed, check_finite };
+            let memory = run.run()?;
+            let tensors: SmallVec<[Tensor<T>; 8]> = (0..outputs.len()).map(|i| run.output(&memory, i)).collect();
+            drop(inner);
+            self.keep(outputs, keep, &selector.ids, &steps, memory, &tensors);
+            Ok(tensors)
+        })
+    }
+
+    /// Leaves values on the tape.
+    fn keep(
+        &self,
+        outputs: &[u32],
+        keep: Keep,
+        ids: &[u32],
+        steps: &plan::Steps,
+        memory: execute::Memory<T>,
+        tensors: &[Tensor<T>],
+    ) {
+        let inner = &mut *self.inner.borrow_mut();
+        let asked = if keep == Keep::First { 1 } else { outputs.len() };
+        for (&output, tensor) in outputs.iter().zip(tensors).take(asked) {
+            inner.values[output as usize].get_or_insert_with(|| tensor.clone());
+        }
+        if keep == Keep::All {
+            for (&(node, _), storage) in steps.results.iter().zip(memory.results) {
+                let id = ids[node as usize] as usize;
+                let shape = inner.nodes[id].shape.clone();
+                inner.values[id].get_or_insert_with(|| Tensor::of_storage(shape, storage));
+            }
+        }
+    }
+
+    /// Computes several values as one plan.
+    ///
+    /// # Errors
+    /// The first mistake recorded on the tape; an index out of range; with `check_finite`, the first NaN or infinity.
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([3.0, 4.0]));
+    /// let y = x.square();
+    /// let [squares, sum] = tape.eval([y, y.sum()])?;
+    /// assert_eq!((squares.to_vec(), sum.item()?), (vec![9.0, 16.0], 25.0));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn eval<'t, const N: usize>(&'t self, outputs: [Var<'t, T>; N]) -> Result<[Tensor<T>; N]> {
+        let mut tensors = self.eval_all(&outputs)?.into_iter();
+        Ok(std::array::from_fn(|_| tensors.next().unwrap_or_else(|| Tensor::scalar(T::of(f64::NAN)))))
+    }
+
+    /// Computes any number of values as one plan. See [`eval`](Tape::eval).
+    ///
+    /// # Errors
+    /// As `eval`.
+    #[track_caller]
+    pub fn eval_all<'t>(&'t self, outputs: &[Var<'t, T>]) -> Result<SmallVec<[Tensor<T>; 8]>> {
+        self.first_error()?;
+        if outputs.iter().any(|output| !std::ptr::eq(self, output.tape)) {
+            let message = "a value of another tape was asked for";
+            return Err(crate::Error::new(crate::ErrorKind::Tape, message)
+                .op("eval")
+                .at(std::panic::Location::caller()));
+        }
+        let ids: SmallVec<[u32; 8]> = outputs.iter().map(|output| output.id).collect();
+        debug_assert!(!ids.contains(&POISONED), "a poisoned Var has an error on its tape");
+        self.run_plan(&ids, if self.mode == Mode::Inference { Keep::Asked } else { Keep::All })
+    }
+}
+
+impl<T: Element> Var<'_, T> {
+    /// The value, computed now if it is not there yet.
+    ///
+    /// # Errors
+    /// The first mistake recorded on the tape; an index out of range; with `check_finite`, the first NaN or infinity.
+    #[track_caller]
+    pub fn value(self) -> Result<Tensor<T>> {
+        let [value] = self.tape.eval([self])?;
+        Ok(value)
+    }
+
+    /// The value of a `Var` of one element, as a number.
+    ///
+    /// # Errors
+    /// As [`value`](Var::value); and where there is not exactly one element.
+    #[track_caller]
+    pub fn item(self) -> Result<T> {
+        let location = std::panic::Location::caller();
+        self.value()?.item().map_err(|error| error.at(location))
+    }
+}

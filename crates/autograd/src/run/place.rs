@@ -1,0 +1,179 @@
+//! The fourth stage: a place for every value.
+//!
+//! Views lie where their operand lies. A buffer is free again after the last kernel that reads it, and the next value
+//! that fits takes it.
+
+use smallvec::SmallVec;
+
+use super::fuse::{Groups, is_elementwise};
+use super::plan::{Place, Step, Steps};
+use super::program;
+use super::select::{Selection, Tag};
+use super::simplify::Simplified;
+
+/// A kernel before it knows where its operands lie: one op, or the members of a group in order.
+pub(crate) struct Kernel {
+    pub(crate) nodes: SmallVec<[u32; 4]>,
+    pub(crate) fused: bool,
+}
+
+pub(crate) struct Placer<'a> {
+    pub(crate) selection: &'a Selection,
+    pub(crate) simplified: &'a Simplified,
+    pub(crate) groups: &'a Groups,
+    /// The kernel that computes each node.
+    kernel_of: Vec<u32>,
+    /// The last kernel that reads each node's memory.
+    last_use: Vec<u32>,
+    places: Vec<Option<Place>>,
+    /// Free buffers.
+    free: Vec<u32>,
+    buffers: Vec<usize>,
+    results: Vec<(u32, usize)>,
+}
+
+/// Plans what was selected.
+pub(crate) fn plan(selection: &Selection) -> Steps {
+    let simplified = Simplified::of(selection);
+    let groups = Groups::of(selection, &simplified);
+    let count = selection.len();
+    let mut placer = Placer {
+        selection,
+        simplified: &simplified,
+        groups: &groups,
+        kernel_of: vec![u32::MAX; count],
+        last_use: vec![0; count],
+        places: vec![None; count],
+        free: Vec::new(),
+        buffers: Vec::new(),
+        results: Vec::new(),
+    };
+    let kernels = placer.order();
+    placer.find_last_uses(&kernels);
+    placer.place_leaves_and_results(&kernels);
+    let mut ending: Vec<SmallVec<[u32; 2]>> = vec![SmallVec::new(); kernels.len()];
+    let steps = kernels.iter().enumerate().map(|(i, kernel)| placer.step(i as u32, kernel, &mut ending)).collect();
+    let outputs = selection.outputs.iter().map(|&output| placer.place(simplified.replaced[output as usize])).collect();
+    let (buffers, results) = (placer.buffers, placer.results);
+    Steps { selection: selection.clone(), steps, buffers, results, outputs }
+}
+
+impl Placer<'_> {
+    /// The kernels in the order of their times.
+    fn order(&mut self) -> Vec<Kernel> {
+        let runs = |node: &u32| {
+            self.simplified.runs(self.selection, *node) && self.selection.tags[*node as usize] != Tag::View
+        };
+        let mut nodes: Vec<u32> = (0..self.selection.len() as u32).filter(runs).collect();
+        let key = |&node: &u32| (self.groups.times[node as usize], self.groups.of[node as usize], node);
+        nodes.sort_unstable_by_key(key);
+        let mut kernels: Vec<Kernel> = Vec::new();
+        let mut group = u32::MAX;
+        for node in nodes {
+            let fused = is_elementwise(self.selection.tags[node as usize]);
+            if fused && group == self.groups.of[node as usize] {
+                if let Some(kernel) = kernels.last_mut() {
+                    kernel.nodes.push(node);
+                }
+            } else {
+                kernels.push(Kernel { nodes: SmallVec::from_slice(&[node]), fused });
+            }
+            group = self.groups.of[node as usize];
+            self.kernel_of[node as usize] = kernels.len() as u32 - 1;
+        }
+        kernels
+    }
+
+    /// The node whose memory a node lies in.
+    pub(crate) fn memory(&self, node: u32) -> u32 {
+        let mut node = self.simplified.replaced[node as usize];
+        while self.selection.tags[node as usize] == Tag::View {
+            node = self.simplified.replaced[self.selection.inputs(node)[0] as usize];
+        }
+        node
+    }
+
+    fn find_last_uses(&mut self, kernels: &[Kernel]) {
+        for (i, kernel) in kernels.iter().enumerate() {
+            for &node in &kernel.nodes {
+                for input in 0..self.selection.inputs(node).len() {
+                    let memory = self.memory(self.selection.inputs(node)[input]) as usize;
+                    self.last_use[memory] = self.last_use[memory].max(i as u32);
+                }
+            }
+        }
+    }
+
+    /// Leaves lie on the tape; what is asked for, or kept, leaves with the results.
+    fn place_leaves_and_results(&mut self, kernels: &[Kernel]) {
+        for node in 0..self.selection.len() {
+            if matches!(self.selection.tags[node], Tag::Value | Tag::Number(_) | Tag::Indices) {
+                self.places[node] = Some(Place::Tape(node as u32));
+            }
+        }
+        let asked: Vec<u32> = self.selection.outputs.iter().map(|&output| self.memory(output)).collect();
+        let kept = kernels
+            .iter()
+            .flat_map(|kernel| kernel.nodes.iter().copied())
+            .filter(|&node| self.selection.options.keep && self.is_stored(node));
+        let all: Vec<u32> = asked.into_iter().chain(kept).collect();
+        for node in all {
+            if self.places[node as usize].is_none() {
+                self.places[node as usize] = Some(Place::Result(self.results.len() as u32));
+                self.results.push((node, self.selection.shapes[node as usize].volume()));
+            }
+        }
+    }
+
+    /// Whether a computed node is read outside its kernel, so that it needs memory.
+    pub(crate) fn is_stored(&self, node: u32) -> bool {
+        self.last_use[node as usize] > self.kernel_of[node as usize]
+            || matches!(self.places[node as usize], Some(Place::Result(_)))
+            || !is_elementwise(self.selection.tags[node as usize])
+    }
+
+    /// Where a node lies that has a place by now.
+    pub(crate) fn place(&self, node: u32) -> Place {
+        self.places[self.memory(node) as usize].unwrap_or(Place::Tape(node))
+    }
+
+    /// The place of a node that is computed now: a free buffer that is large enough and not wasteful, or a new one.
+    pub(crate) fn take(&mut self, node: u32) -> Place {
+        if let Some(place) = self.places[node as usize] {
+            return place;
+        }
+        let volume = self.selection.shapes[node as usize].volume();
+        let fits = |&(_, &buffer): &(usize, &u32)| {
+            let length = self.buffers[buffer as usize];
+            length >= volume && length / 4 <= volume
+        };
+        let best = self.free.iter().enumerate().filter(fits).min_by_key(|(_, buffer)| self.buffers[**buffer as usize]);
+        let buffer = match best.map(|(i, _)| i) {
+            Some(i) => self.free.swap_remove(i),
+            None => {
+                self.buffers.push(volume);
+                self.buffers.len() as u32 - 1
+            }
+        };
+        self.places[node as usize] = Some(Place::Buffer(buffer));
+        Place::Buffer(buffer)
+    }
+
+    fn step(&mut self, index: u32, kernel: &Kernel, ending: &mut [SmallVec<[u32; 2]>]) -> Step {
+        let step = match kernel.fused {
+            true => Step::Fused(program::write(self, kernel)),
+            false => {
+                let node = kernel.nodes[0];
+                let inputs = self.selection.inputs(node).iter().map(|&input| (input, self.place(input))).collect();
+                Step::Op { node, inputs, output: self.take(node) }
+            }
+        };
+        for &node in &kernel.nodes {
+            if let Some(Place::Buffer(buffer)) = self.places[node as usize] {
+                ending[self.last_use[node as usize].max(index) as usize].push(buffer);
+            }
+        }
+        self.free.extend(ending[index as usize].drain(..));
+        step
+    }
+}

@@ -1,0 +1,172 @@
+//! The first stage: which nodes are needed for the outputs, and how they hang together.
+//!
+//! What is selected is renumbered from 0, so that the same structure looks the same wherever it lies on a tape.
+
+use std::any::TypeId;
+use std::hash::{Hash, Hasher};
+
+use rustc_hash::FxHasher;
+
+use crate::kernels::number::Element;
+use crate::tape::Inner;
+use crate::tape::node::Kind;
+use crate::tensor::Shape;
+
+/// What a plan must know of a node besides its shape and inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Tag {
+    /// A value that is there: a leaf, or what was computed and kept.
+    Value,
+    /// A number in a formula; 0 and 1 are told apart because they simplify.
+    Number(Number),
+    /// Indices.
+    Indices,
+    /// An elementwise function.
+    Row(TypeId),
+    /// The input's memory under another shape.
+    View,
+    /// The input repeated.
+    Broadcast,
+    /// Any other op: run by its own kernel.
+    Op,
+}
+
+/// The numbers that simplify.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Number {
+    Zero,
+    One,
+    Other,
+}
+
+/// The nodes that a run needs, in the order of the tape.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Selection {
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) shapes: Vec<Shape>,
+    /// Inputs of all nodes in a row; those of node `i` are `starts[i]..starts[i + 1]`.
+    pub(crate) inputs: Vec<u32>,
+    pub(crate) starts: Vec<u32>,
+    pub(crate) outputs: Vec<u32>,
+    pub(crate) options: Options,
+}
+
+/// What else decides a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Options {
+    /// Keep whatever is materialised.
+    pub(crate) keep: bool,
+    /// Run every op alone.
+    pub(crate) separate: bool,
+}
+
+/// Selects, with memory that is used again.
+#[derive(Debug, Default)]
+pub(crate) struct Selector {
+    pub(crate) selection: Selection,
+    /// The tape's number of each selected node.
+    pub(crate) ids: Vec<u32>,
+    /// The new number of each node of the tape, where `round` says that it is of this run.
+    local: Vec<(u32, u32)>,
+    round: u32,
+    waiting: Vec<u32>,
+}
+
+impl Selector {
+    /// Selects what the outputs need and is not there yet.
+    pub(crate) fn select<T: Element>(&mut self, tape: &Inner<T>, outputs: &[u32], options: Options) {
+        self.mark(tape, outputs);
+        let Selector { selection, ids, local, .. } = self;
+        selection.clear();
+        selection.options = options;
+        for (place, &id) in ids.iter().enumerate() {
+            let node = &tape.nodes[id as usize];
+            local[id as usize].1 = place as u32;
+            selection.starts.push(selection.inputs.len() as u32);
+            let tag = tag_of(tape, id);
+            if !matches!(tag, Tag::Value | Tag::Number(_) | Tag::Indices) {
+                selection.inputs.extend(node.inputs.iter().map(|&input| local[input as usize].1));
+            }
+            selection.tags.push(tag);
+            selection.shapes.push(node.shape.clone());
+        }
+        selection.starts.push(selection.inputs.len() as u32);
+        selection.outputs.extend(outputs.iter().map(|&output| local[output as usize].1));
+    }
+
+    /// Lists the needed nodes in ascending order.
+    fn mark<T: Element>(&mut self, tape: &Inner<T>, outputs: &[u32]) {
+        self.round = self.round.wrapping_add(1);
+        if self.round == 0 {
+            self.local.clear();
+            self.round = 1;
+        }
+        if self.local.len() < tape.nodes.len() {
+            self.local.resize(tape.nodes.len(), (0, 0));
+        }
+        self.ids.clear();
+        self.waiting.extend_from_slice(outputs);
+        while let Some(id) = self.waiting.pop() {
+            if self.local[id as usize].0 == self.round {
+                continue;
+            }
+            self.local[id as usize].0 = self.round;
+            self.ids.push(id);
+            if tape.values[id as usize].is_none() {
+                self.waiting.extend_from_slice(&tape.nodes[id as usize].inputs);
+            }
+        }
+        self.ids.sort_unstable();
+    }
+}
+
+fn tag_of<T: Element>(tape: &Inner<T>, id: u32) -> Tag {
+    let kind = &tape.nodes[id as usize].kind;
+    match kind {
+        Kind::Indices(_) => Tag::Indices,
+        Kind::Scalar(value) if *value == T::of(0.0) => Tag::Number(Number::Zero),
+        Kind::Scalar(value) if *value == T::of(1.0) => Tag::Number(Number::One),
+        Kind::Scalar(_) => Tag::Number(Number::Other),
+        Kind::Op(op) if tape.values[id as usize].is_none() => match op.row() {
+            Some(row) => Tag::Row(row.id),
+            None if op.is_view() => Tag::View,
+            None if op.is_broadcast() => Tag::Broadcast,
+            None => Tag::Op,
+        },
+        _ => Tag::Value,
+    }
+}
+
+impl Selection {
+    fn clear(&mut self) {
+        self.tags.clear();
+        self.shapes.clear();
+        self.inputs.clear();
+        self.starts.clear();
+        self.outputs.clear();
+    }
+
+    /// The number of nodes.
+    pub(crate) fn len(&self) -> usize {
+        self.tags.len()
+    }
+
+    /// The inputs of a node.
+    pub(crate) fn inputs(&self, node: u32) -> &[u32] {
+        &self.inputs[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize]
+    }
+
+    /// The structure as a number: equal structures have equal numbers.
+    pub(crate) fn hash(&self) -> u64 {
+        let mut hasher = FxHasher::default();
+        self.tags.hash(&mut hasher);
+        for shape in &self.shapes {
+            hasher.write_usize(shape.len());
+            shape.iter().for_each(|&length| hasher.write_usize(length));
+        }
+        self.inputs.hash(&mut hasher);
+        self.outputs.hash(&mut hasher);
+        self.options.hash(&mut hasher);
+        hasher.finish()
+    }
+}

@@ -1,0 +1,277 @@
+//! Recording: nodes, handles, scopes, the first error. Must know no op and no derivative rule.
+
+mod listing;
+pub(crate) mod node;
+pub(crate) mod op;
+mod record;
+pub(crate) mod var;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::panic::Location;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use hashbrown::HashTable;
+
+use crate::error::{Error, Result};
+use crate::kernels::number::Element;
+use crate::module::ParamId;
+use crate::tensor::Tensor;
+use node::Node;
+use op::OpRef;
+use var::Var;
+
+/// What a tape is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Recording,
+    Training,
+    Inference,
+}
+
+/// The Wengert list: a record of elementary operations, in the order in which they were written.
+///
+/// Recording computes nothing: a formula infers shapes and returns at once, and what is asked for is computed as one
+/// plan. A tape belongs to one thread; models and tensors belong to everybody.
+///
+/// ```
+/// use wengert_autograd::{Tape, Tensor};
+/// let tape = Tape::new();
+/// let x = tape.input(Tensor::from([0.5, -0.5]));
+/// let y = x.tanh().sum();
+/// let [gx] = y.grad([x]);
+/// let expected = 1.0 - 0.5f64.tanh().powi(2);
+/// assert!((gx.value()?.as_slice()[0] - expected).abs() < 1e-15);
+/// # Ok::<(), wengert_autograd::Error>(())
+/// ```
+pub struct Tape<T: Element = f32> {
+    pub(crate) inner: RefCell<Inner<T>>,
+    pub(crate) mode: Mode,
+    pub(crate) seed: u64,
+    /// Tells tapes apart after they are gone.
+    pub(crate) serial: u64,
+    pub(crate) check_finite: Cell<bool>,
+    pub(crate) strict: Cell<bool>,
+}
+
+pub(crate) struct Inner<T: Element> {
+    pub(crate) nodes: Vec<Node<T>>,
+    /// The values of leaves, and of what was computed and kept.
+    pub(crate) values: Vec<Option<Tensor<T>>>,
+    /// Nodes by structure: equal ops of equal inputs are one node.
+    table: HashTable<u32>,
+    scopes: Vec<Rc<str>>,
+    scope: u32,
+    pub(crate) names: HashMap<u32, Rc<str>>,
+    pub(crate) parameters: HashMap<ParamId, u32>,
+    /// Values that a forward pass wants parameters to take.
+    pub(crate) updates: Vec<(ParamId, u32)>,
+    /// Random draws recorded so far: each gets a stream of its own.
+    draws: u64,
+    error: Option<Error>,
+    /// The node whose pullback is being recorded: what is recorded then carries its source line and scope.
+    origin: Option<(&'static Location<'static>, u32)>,
+}
+
+impl<T: Element> Tape<T> {
+    /// A tape that records; layers behave as in evaluation.
+    pub fn new() -> Self {
+        Tape::with(Mode::Recording, 0)
+    }
+
+    /// A tape that records; dropout is on, statistics are the batch's, and randomness is seeded: the same seed gives
+    /// the same bits for any number of threads.
+    pub fn training(seed: u64) -> Self {
+        Tape::with(Mode::Training, seed)
+    }
+
+    /// A tape that keeps only what is asked for; gradients are refused with an error.
+    pub fn inference() -> Self {
+        Tape::with(Mode::Inference, 0)
+    }
+
+    fn with(mode: Mode, seed: u64) -> Self {
+        static SERIAL: AtomicU64 = AtomicU64::new(1);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        Tape {
+            inner: RefCell::new(Inner::new()),
+            mode,
+            seed,
+            serial,
+            check_finite: Cell::new(false),
+            strict: Cell::new(false),
+        }
+    }
+
+    /// Whether layers should behave as in training: dropout on, batch statistics.
+    pub fn is_training(&self) -> bool {
+        self.mode == Mode::Training
+    }
+
+    /// Looks at every computed value from now on: the first NaN or infinity, forwards or backwards, is an error that
+    /// names the op and its source line. Costs a pass over each value, and fusion.
+    pub fn check_finite(&self, on: bool) {
+        self.check_finite.set(on);
+    }
+
+    /// Multiplies plainly in pullbacks recorded from now on, as PyTorch and JAX do: zero times infinity is NaN.
+    ///
+    /// Otherwise a contribution whose incoming cotangent is exactly zero is exactly zero, whatever the derivative.
+    pub fn strict(&self, on: bool) {
+        self.strict.set(on);
+    }
+
+    /// Names nodes and errors: what is recorded inside belongs to the scope, scopes inside it are joined by dots.
+    pub fn scope<R>(&self, name: &str, record: impl FnOnce() -> R) -> R {
+        struct Leave<'a, T: Element>(&'a Tape<T>, u32);
+        impl<T: Element> Drop for Leave<'_, T> {
+            fn drop(&mut self) {
+                self.0.inner.borrow_mut().scope = self.1;
+            }
+        }
+        let _leave = Leave(self, self.inner.borrow_mut().enter(name));
+        record()
+    }
+
+    /// The number of nodes recorded.
+    pub fn len(&self) -> usize {
+        self.inner.borrow().nodes.len()
+    }
+
+    /// Whether nothing is recorded.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets everything recorded and keeps the memory. No `Var` survives: the borrow checker sees to it.
+    pub fn clear(&mut self) {
+        self.inner.get_mut().clear();
+    }
+
+    /// The first mistake made on this tape, if one was.
+    ///
+    /// # Errors
+    /// That mistake.
+    pub fn first_error(&self) -> Result<()> {
+        self.inner.borrow().error.clone().map_or(Ok(()), Err)
+    }
+
+    /// Keeps a mistake, unless one was made before, and returns a handle that leads nowhere.
+    #[track_caller]
+    pub(crate) fn fail(&self, error: Error) -> Var<'_, T> {
+        let mut inner = self.inner.borrow_mut();
+        let (location, scope) = inner.origin(Location::caller());
+        let scope = inner.scopes[scope as usize].clone();
+        inner.error.get_or_insert_with(|| error.at(location).scope(&scope));
+        Var { tape: self, id: var::POISONED }
+    }
+
+    /// Records with the source line and scope of a node: what its pullback records belongs to it.
+    pub(crate) fn on_behalf_of<R>(&self, node: u32, record: impl FnOnce() -> R) -> R {
+        let before = {
+            let mut inner = self.inner.borrow_mut();
+            let origin = (inner.nodes[node as usize].location, inner.nodes[node as usize].scope);
+            inner.origin.replace(origin)
+        };
+        let recorded = record();
+        self.inner.borrow_mut().origin = before;
+        recorded
+    }
+
+    /// Records an op without parameters.
+    #[track_caller]
+    pub(crate) fn record_static<'t>(&'t self, op: &'static dyn op::Op<T>, inputs: &[Var<'t, T>]) -> Var<'t, T> {
+        self.record(OpRef::Static(op), inputs)
+    }
+
+    /// Records an op with parameters.
+    #[track_caller]
+    pub(crate) fn record_shared<'t>(&'t self, op: impl op::Op<T>, inputs: &[Var<'t, T>]) -> Var<'t, T> {
+        self.record(OpRef::Shared(Rc::new(op)), inputs)
+    }
+
+    /// The stream of the next random draw.
+    pub(crate) fn next_draw(&self) -> u64 {
+        let mut inner = self.inner.borrow_mut();
+        inner.draws += 1;
+        inner.draws
+    }
+
+    /// Asks for a parameter to take a new value: it comes back with the gradients.
+    pub(crate) fn push_update(&self, parameter: ParamId, value: Var<'_, T>) {
+        self.inner.borrow_mut().updates.push((parameter, value.id));
+    }
+}
+
+impl<T: Element> Inner<T> {
+    fn new() -> Self {
+        Inner {
+            nodes: Vec::new(),
+            values: Vec::new(),
+            table: HashTable::new(),
+            scopes: vec!["".into()],
+            scope: 0,
+            names: HashMap::new(),
+            parameters: HashMap::new(),
+            updates: Vec::new(),
+            draws: 0,
+            error: None,
+            origin: None,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.nodes.clear();
+        self.values.clear();
+        self.table.clear();
+        self.scopes.truncate(1);
+        self.scope = 0;
+        self.names.clear();
+        self.parameters.clear();
+        self.updates.clear();
+        self.draws = 0;
+        self.error = None;
+        self.origin = None;
+    }
+
+    /// Enters a scope and returns the one that was left.
+    fn enter(&mut self, name: &str) -> u32 {
+        let before = self.scope;
+        let outer = self.scopes[before as usize].clone();
+        let inside = |scope: &str| match outer.is_empty() {
+            true => scope == name,
+            false => scope.strip_prefix(&*outer).and_then(|rest| rest.strip_prefix('.')) == Some(name),
+        };
+        let known = self.scopes.iter().position(|scope| inside(scope));
+        let index = known.unwrap_or_else(|| {
+            let full = if outer.is_empty() { name.to_string() } else { format!("{outer}.{name}") };
+            self.scopes.push(full.into());
+            self.scopes.len() - 1
+        });
+        self.scope = index as u32;
+        before
+    }
+
+    /// The source line and scope of what is recorded now.
+    fn origin(&self, caller: &'static Location<'static>) -> (&'static Location<'static>, u32) {
+        self.origin.unwrap_or((caller, self.scope))
+    }
+
+    /// The scope of a node in words; empty for none.
+    pub(crate) fn scope_of(&self, node: u32) -> Rc<str> {
+        self.scopes[self.nodes[node as usize].scope as usize].clone()
+    }
+}
+
+impl<T: Element> Default for Tape<T> {
+    fn default() -> Self {
+        Tape::new()
+    }
+}
+
+impl<T: Element> std::fmt::Debug for Tape<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}

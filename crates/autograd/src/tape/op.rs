@@ -1,0 +1,169 @@
+//! What a node may be: the trait that every op implements. Names no op.
+
+use std::any::{Any, TypeId};
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+
+use super::var::Var;
+use crate::error::Result;
+use crate::kernels::number::Element;
+use crate::tensor::Shape;
+
+/// An operation on tensors that can be recorded on a tape.
+///
+/// Everything about an op stands in its implementation: its name, its shape rule, its kernel and its pullback. The
+/// pullback is written with the same `Var`s that a user has, so it is itself recorded and can be differentiated again.
+pub trait Op<T: Element>: Identity + Debug {
+    /// The name in listings and errors.
+    fn name(&self) -> &str;
+
+    /// The printed formula over the printed operands.
+    fn formula(&self, operands: &[String]) -> String {
+        format!("{}({})", self.name(), operands.join(", "))
+    }
+
+    /// The shape of the output.
+    ///
+    /// # Errors
+    /// The operands do not fit together. The tape adds name, source line and scope.
+    fn shape(&self, inputs: &[&Shape]) -> Result<Shape>;
+
+    /// Computes every element of the output.
+    ///
+    /// # Errors
+    /// An index outside its axis; most ops cannot fail here.
+    fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], context: &Context<'_>) -> Result<()>;
+
+    /// The contributions to the cotangents of the inputs.
+    fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T>;
+
+    /// The scalar function, where the op computes each element from the elements at the same place.
+    fn row(&self) -> Option<Row<T>> {
+        None
+    }
+
+    /// Whether the output is the input's memory under another shape.
+    fn is_view(&self) -> bool {
+        false
+    }
+
+    /// Whether the output repeats the input along new or longer axes, by the rules of broadcasting.
+    fn is_broadcast(&self) -> bool {
+        false
+    }
+
+    /// Whether derivatives may pass. Where not, the inputs count as not reached.
+    fn is_differentiable(&self) -> bool {
+        true
+    }
+}
+
+/// A scalar function compiled to a loop: what the block interpreter runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<T: Element> {
+    /// Tells rows apart.
+    pub id: TypeId,
+    /// Computes a block: every slice has the length of the output.
+    pub block: fn(&[&[T]], &mut [T]),
+}
+
+/// What a kernel reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Operand<'a, T: Element> {
+    /// The elements in row-major order; empty where the operand is a list of indices.
+    pub values: &'a [T],
+    /// The indices in row-major order; empty where the operand is a tensor.
+    pub indices: &'a [usize],
+    /// The length of every axis.
+    pub shape: &'a Shape,
+}
+
+/// What a kernel may know besides its operands.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The seed of the tape.
+    pub seed: u64,
+    /// The shape of the output.
+    pub shape: &'a Shape,
+}
+
+/// What a pullback is given.
+#[derive(Clone, Debug)]
+pub struct Call<'t, T: Element> {
+    /// The operands.
+    pub inputs: SmallVec<[Var<'t, T>; 4]>,
+    /// The result.
+    pub output: Var<'t, T>,
+    /// The cotangent of the result.
+    pub cotangent: Var<'t, T>,
+    /// Which operands want a contribution; the others are dropped unseen.
+    pub wanted: SmallVec<[bool; 4]>,
+}
+
+/// The contributions that a pullback returns, one for each input.
+///
+/// A contribution may have the shape of the output where the op broadcasts: the sweep sums it over the repeated axes.
+#[derive(Clone, Debug)]
+pub struct Pullback<'t, T: Element>(pub(crate) Option<SmallVec<[Option<Var<'t, T>>; 4]>>);
+
+impl<'t, T: Element> Pullback<'t, T> {
+    /// One contribution for each input; `None` where the derivative is zero.
+    pub fn new(contributions: impl IntoIterator<Item = Option<Var<'t, T>>>) -> Self {
+        Pullback(Some(contributions.into_iter().collect()))
+    }
+
+    /// The contribution to the only input.
+    pub fn one(contribution: Var<'t, T>) -> Self {
+        Pullback::new([Some(contribution)])
+    }
+
+    /// The op has no pullback: differentiating through it is an error that names it.
+    pub fn none() -> Self {
+        Pullback(None)
+    }
+}
+
+/// Compares and hashes ops behind a `dyn`: equal ops of equal inputs are one node.
+pub trait Identity: Any {
+    /// Whether `other` is the same op with the same parameters.
+    fn same(&self, other: &dyn Any) -> bool;
+    /// Feeds the type and the parameters to a hasher.
+    fn feed(&self, hasher: &mut dyn Hasher);
+    /// The op as `Any`.
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<O: Any + PartialEq + Hash> Identity for O {
+    fn same(&self, other: &dyn Any) -> bool {
+        other.downcast_ref::<O>().is_some_and(|other| self == other)
+    }
+
+    fn feed(&self, mut hasher: &mut dyn Hasher) {
+        TypeId::of::<O>().hash(&mut hasher);
+        self.hash(&mut hasher);
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// An op of a node: without parameters it costs nothing, with parameters it is shared.
+#[derive(Clone, Debug)]
+pub(crate) enum OpRef<T: Element> {
+    Static(&'static dyn Op<T>),
+    Shared(Rc<dyn Op<T>>),
+}
+
+impl<T: Element> std::ops::Deref for OpRef<T> {
+    type Target = dyn Op<T>;
+    fn deref(&self) -> &(dyn Op<T> + 'static) {
+        match self {
+            OpRef::Static(op) => *op,
+            OpRef::Shared(op) => &**op,
+        }
+    }
+}

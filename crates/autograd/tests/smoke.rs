@@ -1,0 +1,40 @@
+use wengert_autograd::*;
+#[test]
+fn smoke() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.input(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    let w = tape.input(Tensor::from([[0.5, -0.5, 0.1], [0.25, 1.0, 0.2]]));
+    let b = tape.input(Tensor::from([0.1, 0.2, 0.3]));
+    let h = (x.matmul(w) * 0.1 + b).tanh();
+    let loss = (h * h.sigmoid()).mean();
+    println!("{}", loss.item()?);
+    let [gw, gb] = loss.grad([w, b]);
+    println!("{tape}");
+    let [gwv, gbv] = tape.eval([gw, gb])?;
+    println!("{gwv}\n{gbv}");
+    let f = |wv: &Tensor<f64>, bv: &Tensor<f64>| {
+        let t = Tape::inference();
+        let h = (t.constant(x.value().unwrap()).matmul(t.constant(wv)) * 0.1 + t.constant(bv)).tanh();
+        (h * h.sigmoid()).mean().item().unwrap()
+    };
+    let (wv, bv) = (w.value()?, b.value()?);
+    for i in 0..6 {
+        let mut p = wv.clone();
+        p.as_mut_slice()[i] += 1e-5;
+        let mut m = wv.clone();
+        m.as_mut_slice()[i] -= 1e-5;
+        let d = (f(&p, &bv) - f(&m, &bv)) / 2e-5;
+        assert!((d - gwv.as_slice()[i]).abs() < 1e-9, "{d} {}", gwv.as_slice()[i]);
+    }
+    for i in 0..3 {
+        let mut p = bv.clone();
+        p.as_mut_slice()[i] += 1e-5;
+        let mut m = bv.clone();
+        m.as_mut_slice()[i] -= 1e-5;
+        let d = (f(&wv, &p) - f(&wv, &m)) / 2e-5;
+        assert!((d - gbv.as_slice()[i]).abs() < 1e-9, "{d} {}", gbv.as_slice()[i]);
+    }
+    let bad = x.matmul(b.reshape([3, 1])).tanh().sum();
+    println!("{}", bad.item().unwrap_err());
+    Ok(())
+}
