@@ -1,0 +1,11 @@
+use wengert_autograd::Param;
+use wengert_derive::Module;
+
+#[derive(Module)]
+#[module(crate = wengert_autograd)]
+struct Model {
+    weight: Param,
+    name: String,
+}
+
+fn main() {}
