@@ -3,6 +3,7 @@
 mod build;
 mod display;
 mod index;
+mod rows;
 pub(crate) mod shape;
 pub(crate) mod storage;
 
