@@ -1,0 +1,120 @@
+//! The exponential and what is made of it alone.
+//!
+//! `e^x = 2^n e^r` with `n = round(x / ln 2)` and `|r| <= ln(2) / 2` (Cody and Waite, Software Manual for the
+//! Elementary Functions, 1980, ch. 6), and a polynomial for `e^r`. The power of two is applied in two halves, so that
+//! results beyond the normal range round once, to infinity, a denormal or zero.
+
+use super::real::{Pair, Real, nearest};
+
+/// `x` between `least` and `most`; NaN stays.
+#[inline(always)]
+pub(super) fn clamp<F: Real>(x: F, least: F, most: F) -> F {
+    let x = if x > most { most } else { x };
+    if x < least { least } else { x }
+}
+
+/// `(c, n)` with `e^(head + tail) = 2^n (1 + c)`, for a head in the range that `n` can have and a small tail.
+#[inline(always)]
+pub(super) fn exp_parts<F: Real, const FMA: bool>(x: Pair<F>) -> (F, F) {
+    let n = nearest(x.head * F::of(std::f64::consts::LOG2_E));
+    // The first product is exact, and so is its difference from the head.
+    let r = (x.head - n * F::LN_2.head) - F::fma::<FMA>(n, F::LN_2.tail, -x.tail);
+    (F::fma::<FMA>(r * r, F::exp::<FMA>(r), r), n)
+}
+
+/// `2^n x` for an integer n of up to twice the range of exponents.
+#[inline(always)]
+pub(super) fn scale<F: Real>(x: F, n: F) -> F {
+    let half = nearest(n * F::of(0.5));
+    x * F::exp2i(half) * F::exp2i(n - half)
+}
+
+/// `e^x`
+#[inline(always)]
+pub fn exp<F: Real, const FMA: bool>(x: F) -> F {
+    let head = clamp(x, F::EXP_MIN, F::EXP_MAX);
+    let (c, n) = exp_parts::<F, FMA>(Pair {
+        head,
+        tail: F::of(0.0),
+    });
+    scale(F::of(1.0) + c, n)
+}
+
+/// `2^x`
+#[inline(always)]
+pub fn exp2<F: Real, const FMA: bool>(x: F) -> F {
+    let x = clamp(x, F::EXP2_MIN, F::EXP2_MAX);
+    let n = nearest(x);
+    let r = (x - n) * F::of(std::f64::consts::LN_2);
+    let c = F::fma::<FMA>(r * r, F::exp::<FMA>(r), r);
+    scale(F::of(1.0) + c, n)
+}
+
+/// `e^x - 1`
+#[inline(always)]
+pub fn expm1<F: Real, const FMA: bool>(x: F) -> F {
+    let head = clamp(x, F::of(-50.0), F::EXP_MAX);
+    let (c, n) = exp_parts::<F, FMA>(Pair {
+        head,
+        tail: F::of(0.0),
+    });
+    // Half of the result, because 2^n itself may overflow where the result does not.
+    let half = F::exp2i(n - F::of(1.0));
+    let result = F::of(2.0) * F::fma::<FMA>(half, c, half - F::of(0.5));
+    // Halving a denormal would lose its last digit, and -0 would become 0.
+    if x.abs() < F::of(1e-20) { x } else { result }
+}
+
+/// `1 / (1 + e^-x)`
+#[inline(always)]
+pub fn sigmoid<F: Real, const FMA: bool>(x: F) -> F {
+    // With e^-|x| nothing overflows, and the left tail e^x / (1 + e^x) keeps its relative accuracy.
+    let z = exp::<F, FMA>(-x.abs());
+    (if x < F::of(0.0) { z } else { F::of(1.0) }) / (F::of(1.0) + z)
+}
+
+/// `sinh x` by its series near 0 and by `(E - 1/E) / 2` elsewhere.
+#[inline(always)]
+pub fn sinh<F: Real, const FMA: bool>(x: F) -> F {
+    let z = x * x;
+    let near = F::fma::<FMA>(x * z, F::sinh::<FMA>(z), x);
+    let half = half_exp::<F, FMA>(x.abs());
+    let far = (half - F::of(0.25) / half).copysign(x);
+    if x.abs() < F::of(1.0) { near } else { far }
+}
+
+/// `cosh x = (E + 1/E) / 2`
+#[inline(always)]
+pub fn cosh<F: Real, const FMA: bool>(x: F) -> F {
+    let half = half_exp::<F, FMA>(x.abs());
+    half + F::of(0.25) / half
+}
+
+/// `e^x / 2` for x >= 0, which overflows only where `cosh x` does.
+#[inline(always)]
+fn half_exp<F: Real, const FMA: bool>(x: F) -> F {
+    let head = if x > F::COSH_MAX { F::COSH_MAX } else { x };
+    let (c, n) = exp_parts::<F, FMA>(Pair {
+        head,
+        tail: F::of(0.0),
+    });
+    scale(F::of(1.0) + c, n - F::of(1.0))
+}
+
+/// `tanh x` by its series near 0 and by `1 - 2 / (e^2x + 1)` elsewhere.
+#[inline(always)]
+pub fn tanh<F: Real, const FMA: bool>(x: F) -> F {
+    let z = x * x;
+    let near = F::fma::<FMA>(x * z, F::tanh::<FMA>(z), x);
+    let a = x.abs();
+    let head = if a > F::TANH_MAX { F::TANH_MAX } else { a };
+    let (c, n) = exp_parts::<F, FMA>(Pair {
+        head: head + head,
+        tail: F::of(0.0),
+    });
+    let power = F::exp2i(n);
+    let e = F::fma::<FMA>(power, c, power);
+    let far = F::of(1.0) - F::of(2.0) / (e + F::of(1.0));
+    // The sign goes on last, for the series alone would turn -0 into 0.
+    (if a < F::of(0.55) { near } else { far }).copysign(x)
+}
