@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 use wengert_autograd::kernels::gemm::{View, matmul};
-use wengert_autograd::kernels::pool;
+use wengert_autograd::kernels::{philox, pool, reduce};
 
 /// Best and median seconds of one call.
 fn time(mut body: impl FnMut()) -> (f64, f64) {
@@ -116,6 +116,52 @@ fn dispatch() {
     }
 }
 
+fn rate(name: &str, bytes: usize, unit: usize, mut body: impl FnMut()) {
+    let mut line = format!("{name:40}");
+    for threads in [1, 2] {
+        pool::set_threads(threads);
+        let (best, median) = time(&mut body);
+        let speed = |seconds: f64| bytes as f64 / seconds * 1e-9;
+        line += &format!("  {threads}T {:6.1} ({:6.1}) GB/s {:9.0} ns", speed(best), speed(median), best * 1e9);
+        line += &format!(" {:5.2} ns each", best * 1e9 / unit as f64);
+    }
+    println!("{line}");
+}
+
+fn reductions<T: reduce::Real + From<i8>>() {
+    let name = std::any::type_name::<T>();
+    for shape in [
+        [128, 784, 1], [128, 128, 1], [128, 10, 1], [1, 128, 128], [1, 128, 10], [1, 1_000_000, 1], [1, 16_384, 1],
+        [1000, 1000, 1], [1, 1000, 1000], [1, 100_000, 10], [64, 784, 32], [1, 50_000, 64],
+    ] {
+        let count = shape.iter().product();
+        let (data, out) = (buffer::<T>(count), buffer::<T>(shape[0] * shape[2]));
+        let bytes = count * size_of::<T>();
+        rate(&format!("sum {name} {shape:?}"), bytes, count, || reduce::sum(data, shape, out));
+        rate(&format!("max {name} {shape:?}"), bytes, count, || reduce::max(data, shape, out));
+        let mut places = vec![0; shape[0] * shape[2]];
+        rate(&format!("argmax {name} {shape:?}"), bytes, count, || reduce::argmax(data, shape, &mut places));
+    }
+    for [rows, n] in [[128, 10], [1024, 64], [128, 1000]] {
+        let (data, out) = (buffer::<T>(rows * n), buffer::<T>(rows * n));
+        let bytes = 2 * rows * n * size_of::<T>();
+        rate(&format!("softmax {name} {rows} x {n}"), bytes, rows * n, || reduce::softmax(data, n, out));
+        rate(&format!("log_softmax {name} {rows} x {n}"), bytes, rows * n, || reduce::log_softmax(data, n, out));
+        rate(&format!("logsumexp {name} {rows} x {n}"), bytes, rows * n, || reduce::logsumexp(data, n, &mut out[..rows]));
+    }
+}
+
+fn random<T: philox::Draw + From<i8>>() {
+    let name = std::any::type_name::<T>();
+    for count in [4096, 100_000] {
+        let out = buffer::<T>(count);
+        let bytes = count * size_of::<T>();
+        rate(&format!("uniform {name} {count}"), bytes, count, || philox::fill_uniform(1, 2, out));
+        rate(&format!("normal {name} {count}"), bytes, count, || philox::fill_normal(1, 2, out));
+        rate(&format!("bernoulli {name} {count}"), bytes, count, || philox::fill_bernoulli(1, 2, 0.9, out));
+    }
+}
+
 fn main() {
     let which = std::env::args().nth(1).unwrap_or_default();
     let all = which.is_empty();
@@ -126,5 +172,13 @@ fn main() {
     if all || which == "gemm" {
         products::<f32>();
         products::<f64>();
+    }
+    if all || which == "reduce" {
+        reductions::<f32>();
+        reductions::<f64>();
+    }
+    if all || which == "philox" {
+        random::<f32>();
+        random::<f64>();
     }
 }

@@ -3,4 +3,6 @@
 pub mod dispatch;
 pub mod gemm;
 pub(crate) mod lanes;
+pub mod philox;
 pub mod pool;
+pub mod reduce;
