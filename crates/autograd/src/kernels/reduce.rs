@@ -365,7 +365,7 @@ fn tall<T: Real, F: Fold<T>>(data: &[T], inner: usize, out: &mut [T], fold: F) {
     pool::split(&mut sums[..count], 1, |i, sums| {
         let rows = part.min(rows - i * part);
         let data = &data[i * part * inner..];
-        dispatch::run(Columns { data, stride: inner, rows, out: &mut sums[0][..inner], fold });
+        dispatch::run(Columns { data, stride: inner, rows, out: &mut sums[0][..inner], _fold: fold });
     });
     let mut pairs = Pairs::<T, LANES, FEW>::new();
     sums[..count].iter().for_each(|&sum| pairs.push::<F>(sum));
