@@ -38,3 +38,18 @@ fn smoke() -> Result<()> {
     println!("{}", bad.item().unwrap_err());
     Ok(())
 }
+#[test]
+fn registry_values() {
+    for op in ops::REGISTRY {
+        for s in (op.samples)() {
+            let tape = Tape::new();
+            let xs: Vec<_> = s.inputs.iter().map(|x| tape.input(x)).collect();
+            let y = (s.function)(&xs).value().unwrap();
+            let r = (s.reference)(&s.inputs.iter().map(|x| x.view().to_owned()).collect::<Vec<_>>());
+            assert_eq!(&y.shape()[..], r.shape(), "{} {}", op.name, s.label);
+            for (a, b) in y.as_slice().iter().zip(r.iter()) {
+                assert!((a - b).abs() < 1e-12, "{} {} {a} {b}", op.name, s.label);
+            }
+        }
+    }
+}

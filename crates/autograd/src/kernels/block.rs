@@ -34,14 +34,8 @@ const BLOCK: usize = 512;
 /// assert!((y[1] - 0.7310585786300049).abs() < 1e-15);
 /// ```
 pub fn map<F: Formula<A>, T: Element, const A: usize>(inputs: [&[T]; A], output: &mut [T]) {
-    let length = inputs
-        .iter()
-        .fold(output.len(), |least, slice| least.min(slice.len()));
-    dispatch::run(Map {
-        inputs,
-        output: &mut output[..length],
-        formula: std::marker::PhantomData::<F>,
-    });
+    let length = inputs.iter().fold(output.len(), |least, slice| least.min(slice.len()));
+    dispatch::run(Map { inputs, output: &mut output[..length], formula: std::marker::PhantomData::<F> });
 }
 
 struct Map<'a, F, T, const A: usize> {
@@ -81,10 +75,7 @@ impl<F: Formula<A>, T: Element, const A: usize> Kernel for Map<'_, F, T, A> {
 
 /// The loop that is vectorised.
 #[inline(always)]
-fn each<F: Formula<A>, T: Element, N: Lane<T>, const A: usize>(
-    inputs: [&[T]; A],
-    output: &mut [T],
-) {
+fn each<F: Formula<A>, T: Element, N: Lane<T>, const A: usize>(inputs: [&[T]; A], output: &mut [T]) {
     let length = output.len();
     // Slices cut to the length of the output need no bounds check in the loop.
     let mut cut = inputs;

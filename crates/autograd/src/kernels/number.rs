@@ -1,5 +1,8 @@
 //! The numbers that formulas are written in, and the two element types of the framework.
 
+use super::lanes::Vectorised;
+use super::philox::Draw;
+use super::reduce;
 use std::fmt::{Debug, Display, LowerExp};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
@@ -155,7 +158,18 @@ mod sealed {
 
 /// What a tensor can hold: exactly [`f32`] and [`f64`].
 pub trait Element:
-    Number + Lane<Self> + Default + Display + LowerExp + AddAssign + Sum + PartialEq + sealed::Sealed
+    Number
+    + Lane<Self>
+    + Default
+    + Display
+    + LowerExp
+    + AddAssign
+    + Sum
+    + PartialEq
+    + Vectorised
+    + Draw
+    + reduce::Real
+    + sealed::Sealed
 {
     /// The lane for loops compiled with fused multiply-add.
     type Fused: Lane<Self>;

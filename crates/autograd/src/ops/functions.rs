@@ -38,7 +38,7 @@ row! {
 }
 row! {
     Sigmoid(x) = "sigmoid({0})", sigmoid;
-    value: N::of(1.0) / (N::of(1.0) + (-x).exp());
+    value: x.sigmoid();
     pullback(y, g): [g.scaled(y * (y.constant(1.0) - y))];
     derivatives: ["y (1 - y)"];
     domain: [(-3.0, 3.0)];

@@ -1,9 +1,12 @@
 //! The list: one line for each op.
 
+use super::registry::Registered;
+
 /// The functions of numbers that [`Real`](super::Real) offers, each with its row.
 macro_rules! real_methods {
     ($use:ident) => {
         $use! {
+            square() => Square;
             exp() => Exp;
             tanh() => Tanh;
             sigmoid() => Sigmoid;
@@ -16,3 +19,25 @@ macro_rules! real_methods {
     };
 }
 pub(crate) use real_methods;
+
+/// Lists rows with their number of operands, and ops with their samples.
+macro_rules! registry {
+    (rows: $($row:ident $arity:literal),* $(,)?; ops: $($name:literal $($module:ident)::+),* $(,)?;) => {
+        /// Every op.
+        pub const REGISTRY: &[Registered] = &[
+            $(Registered::row::<super::$row, $arity>(),)*
+            $(Registered::op($name, super::$($module)::+::<f64>, super::$($module)::+::<f32>),)*
+        ];
+    };
+}
+
+registry! {
+    rows:
+        Negate 1, Sum2 2, Difference 2, Product 2, Quotient 2, Scaled 2,
+        Square 1, Exp 1, Ln 1, Sqrt 1, Tanh 1,
+        Sigmoid 1, Relu 1,
+        Greater 2, Select 3;
+    ops:
+        "sum" reduce::sum_samples,
+        "matmul" matmul::samples;
+}

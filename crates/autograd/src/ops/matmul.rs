@@ -1,7 +1,12 @@
 //! The matrix product.
 
+use ndarray::{ArrayD, Axis, Dimension};
+
+use super::registry::{Sample, spread};
 use super::shape::Permute;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::gather;
+use crate::kernels::gemm::{self, View};
 use crate::kernels::number::Element;
 use crate::tape::node::Kind;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
@@ -19,6 +24,23 @@ struct MatMul {
 fn sides(shape: &[usize], transposed: bool) -> (usize, usize) {
     let (rows, columns) = (shape[shape.len() - 2], shape[shape.len() - 1]);
     if transposed { (columns, rows) } else { (rows, columns) }
+}
+
+/// Where each matrix of a batch starts in an operand whose batch axes are repeated to `batch`.
+fn repeated_places(shape: &[usize], batch: &[usize], size: usize) -> Vec<usize> {
+    let own = Shape::from(&shape[..shape.len() - 2]);
+    let index: Vec<usize> = (0..own.volume()).map(|i| i * size).collect();
+    let mut places = vec![0; batch.iter().product()];
+    let (new, strides) = (batch.len() - own.len(), own.strides());
+    let stride = |axis: usize| if axis < new || own[axis - new] == 1 { 0 } else { strides[axis - new] };
+    let strides: Vec<usize> = (0..batch.len()).map(stride).collect();
+    gather::strided(&index, batch, &strides, 0, &mut places);
+    places
+}
+
+/// A product whose operands were too short would be a mistake of the shape rule.
+fn finish(done: Result<(), gemm::TooShort>) -> Result<()> {
+    done.map_err(|short| Error::new(ErrorKind::Shape, "an operand has too few elements").caused_by(short))
 }
 
 impl<T: Element> Op<T> for MatMul {
@@ -57,21 +79,33 @@ impl<T: Element> Op<T> for MatMul {
         Ok(Shape::collect(batch.iter().copied().chain([m, n])))
     }
 
-    fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], context: &Context<'_>) -> Result<()> {
+    fn run<'a>(&self, inputs: &[Operand<'a, T>], output: &mut [T], context: &Context<'_>) -> Result<()> {
         let (a, b) = (inputs[0], inputs[1]);
         let ((m, k), (_, n)) = (sides(a.shape, self.transpose_a), sides(b.shape, self.transpose_b));
-        let batches: usize = context.shape[..context.shape.len() - 2].iter().product();
-        let _ = batches;
-        for i in 0..m {
-            for j in 0..n {
-                let mut s = T::of(0.0);
-                for l in 0..k {
-                    let x = if self.transpose_a { a.values[l * m + i] } else { a.values[i * k + l] };
-                    let y = if self.transpose_b { b.values[j * k + l] } else { b.values[l * n + j] };
-                    s += x * y;
-                }
-                output[i * n + j] = s;
-            }
+        let (batch, own) = context.shape.split_at(context.shape.len() - 2);
+        debug_assert_eq!(own, [m, n]);
+        let view = |operand: Operand<'a, T>, (rows, columns): (usize, usize), transposed| match transposed {
+            false => View::rows(operand.values, columns),
+            true => View::transposed(operand.values, rows),
+        };
+        let a_view = view(a, (m, k), self.transpose_a);
+        let b_view = view(b, (k, n), self.transpose_b);
+        // A batch that lies evenly in both operands is one call; repeated batch axes are walked.
+        let even = |operand: Operand<'_, T>, size: usize| match &operand.shape[..operand.shape.len() - 2] {
+            lengths if lengths.iter().product::<usize>() == 1 => Some(0),
+            lengths if lengths == batch => Some(size),
+            _ => None,
+        };
+        let count = batch.iter().product();
+        if let (Some(a_step), Some(b_step)) = (even(a, m * k), even(b, k * n)) {
+            return finish(gemm::matmul_batch(count, [m, n, k], (a_view, a_step), (b_view, b_step), output, false));
+        }
+        let places = |operand: Operand<'_, T>, size: usize| repeated_places(operand.shape, batch, size);
+        let pairs = places(a, m * k).into_iter().zip(places(b, k * n));
+        for ((a_start, b_start), out) in pairs.zip(output.chunks_exact_mut((m * n).max(1))) {
+            let a_view = View { data: &a.values[a_start..], ..a_view };
+            let b_view = View { data: &b.values[b_start..], ..b_view };
+            finish(gemm::matmul([m, n, k], a_view, b_view, out, false))?;
         }
         Ok(())
     }
@@ -136,5 +170,70 @@ impl<'t, T: Element> Var<'t, T> {
             true => (Var { tape: self.tape, id: node.inputs[0] }, true),
             false => (self, false),
         }
+    }
+}
+
+/// Samples of `matmul`: every operand form, each transposed form, batches and repeated batches, empty sides.
+pub(super) fn samples<T: Element>() -> Vec<Sample<T>> {
+    let cases: [(&str, &[usize], &[usize]); 9] = [
+        ("matrix by matrix", &[2, 3], &[3, 4]),
+        ("vector by vector", &[3], &[3]),
+        ("vector by matrix", &[3], &[3, 2]),
+        ("matrix by vector", &[2, 3], &[3]),
+        ("batch by batch", &[2, 2, 3], &[2, 3, 2]),
+        ("batch by matrix", &[2, 2, 3], &[3, 2]),
+        ("repeated batches", &[2, 1, 2, 3], &[3, 3, 1]),
+        ("no rows", &[0, 3], &[3, 2]),
+        ("no inner axis", &[2, 0], &[0, 2]),
+    ];
+    let mut samples: Vec<Sample<T>> = cases
+        .into_iter()
+        .map(|(label, a, b)| {
+            let inputs = [spread(a, -1.0, 1.0, 0), spread(b, -1.0, 1.0, 40)];
+            Sample::new(label, inputs, |x| x[0].matmul(x[1]), |x| slow_product(&x[0], &x[1]))
+        })
+        .collect();
+    for (flip_a, flip_b) in [(true, false), (false, true), (true, true)] {
+        let shape = |flip: bool, rows: usize, columns: usize| if flip { [columns, rows] } else { [rows, columns] };
+        let inputs = [spread(shape(flip_a, 2, 3), -1.0, 1.0, 0), spread(shape(flip_b, 3, 4), -1.0, 1.0, 40)];
+        samples.push(Sample::new(
+            format!("transposed: left {flip_a}, right {flip_b}"),
+            inputs,
+            move |x| turned(flip_a, x[0]).matmul(turned(flip_b, x[1])),
+            move |x| {
+                let turn = |flip: bool, x: &ArrayD<f64>| if flip { x.t().to_owned() } else { x.clone() };
+                slow_product(&turn(flip_a, &x[0]), &turn(flip_b, &x[1]))
+            },
+        ));
+    }
+    samples
+}
+
+fn turned<T: Element>(flip: bool, x: Var<'_, T>) -> Var<'_, T> {
+    if flip { x.t() } else { x }
+}
+
+/// The definition, element by element, on a copy of each operand with all axes.
+fn slow_product(a: &ArrayD<f64>, b: &ArrayD<f64>) -> ArrayD<f64> {
+    let (row, column) = (a.ndim() == 1, b.ndim() == 1);
+    let a = if row { a.clone().insert_axis(Axis(0)) } else { a.clone() };
+    let b = if column { b.clone().insert_axis(Axis(1)) } else { b.clone() };
+    let (outer_a, outer_b) = (Shape::from(&a.shape()[..a.ndim() - 2]), Shape::from(&b.shape()[..b.ndim() - 2]));
+    let batch = outer_a.broadcast(&outer_b).unwrap_or_default();
+    let (m, k, n) = (a.shape()[a.ndim() - 2], a.shape()[a.ndim() - 1], b.shape()[b.ndim() - 1]);
+    let full = |rows: usize, columns: usize| [batch.to_vec(), vec![rows, columns]].concat();
+    let (a, b) = (a.broadcast(full(m, k)).map(|a| a.to_owned()), b.broadcast(full(k, n)).map(|b| b.to_owned()));
+    let (Some(a), Some(b)) = (a, b) else { return ArrayD::zeros(vec![]) };
+    let rank = batch.len() + 2;
+    let product = ArrayD::from_shape_fn(full(m, n), |place| {
+        let place = place.slice().to_vec();
+        let at = |i: usize, j: usize| [&place[..rank - 2], &[i, j]].concat();
+        (0..k).map(|l| a[&*at(place[rank - 2], l)] * b[&*at(l, place[rank - 1])]).sum()
+    });
+    match (row, column) {
+        (true, true) => product.index_axis_move(Axis(rank - 1), 0).index_axis_move(Axis(rank - 2), 0),
+        (true, false) => product.index_axis_move(Axis(rank - 2), 0),
+        (false, true) => product.index_axis_move(Axis(rank - 1), 0),
+        (false, false) => product,
     }
 }

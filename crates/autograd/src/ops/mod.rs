@@ -7,8 +7,10 @@ mod list;
 mod matmul;
 pub(crate) mod real;
 mod reduce;
+pub mod registry;
 mod shape;
 
 pub use arithmetic::*;
 pub use functions::*;
+pub use list::REGISTRY;
 pub use real::{Elementwise, Entry, Formula, Real};

@@ -1,11 +1,18 @@
 //! Reductions: sums, products and extremes over axes.
 
+use ndarray::{ArrayD, Axis, arr0};
+
+use super::registry::{Sample, spread};
 use crate::error::Result;
+use smallvec::SmallVec;
+
 use crate::kernels::number::Element;
+use crate::kernels::reduce;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
 use crate::tape::var::Var;
 use crate::tensor::Shape;
 use crate::tensor::shape::Axes;
+use crate::tensor::storage::Storage;
 
 /// `y = Σ x` over axes.
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -29,22 +36,7 @@ impl<T: Element> Op<T> for Sum {
     }
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
-        let mut values: std::borrow::Cow<[T]> = inputs[0].values.into();
-        let mut shape = inputs[0].shape.clone();
-        for &axis in self.axes.iter().rev() {
-            let (outer, n, inner) = shape.around(axis);
-            let mut next = vec![T::of(0.0); outer * inner];
-            for o in 0..outer {
-                for k in 0..n {
-                    for i in 0..inner {
-                        next[o * inner + i] += values[(o * n + k) * inner + i];
-                    }
-                }
-            }
-            values = next.into();
-            shape = shape.reduced(&[axis], true);
-        }
-        output.copy_from_slice(&values);
+        reduce_axes(inputs[0], &self.axes, output, reduce::sum);
         Ok(())
     }
 
@@ -52,6 +44,38 @@ impl<T: Element> Op<T> for Sum {
         let shape = call.inputs[0].shape();
         Pullback::one(call.cotangent.reshape(shape.reduced(&self.axes, true)).expand(shape))
     }
+}
+
+/// Reduces over axes, adjacent ones in one go, the last ones first.
+fn reduce_axes<T: Element>(
+    input: Operand<'_, T>,
+    axes: &[usize],
+    output: &mut [T],
+    kernel: impl Fn(&[T], [usize; 3], &mut [T]),
+) {
+    let mut shape = input.shape.clone();
+    let mut stretches: SmallVec<[(usize, usize); 4]> = SmallVec::new();
+    for &axis in axes {
+        match stretches.last_mut() {
+            Some((_, end)) if *end == axis => *end += 1,
+            _ => stretches.push((axis, axis + 1)),
+        }
+    }
+    let mut partial: Option<Storage<T>> = None;
+    for (i, &(start, end)) in stretches.iter().enumerate().rev() {
+        let (outer, n, inner): (usize, usize, usize) =
+            (shape[..start].iter().product(), shape[start..end].iter().product(), shape[end..].iter().product());
+        let values = partial.as_deref().unwrap_or(input.values);
+        if i == 0 {
+            kernel(values, [outer, n, inner], output);
+            return;
+        }
+        let mut next = Storage::unspecified(outer * inner);
+        kernel(values, [outer, n, inner], next.make_mut());
+        partial = Some(next);
+        shape = shape.reduced(&(start..end).collect::<Axes>(), true);
+    }
+    output.copy_from_slice(input.values);
 }
 
 /// `sum(%3, axes [0], keepdim)`.
@@ -105,4 +129,31 @@ impl<'t, T: Element> Var<'t, T> {
             (0..from.len()).filter(|&axis| axis < new || (shape[axis - new] == 1 && from[axis] != 1)).collect();
         self.tape.record_shared(Sum { axes: repeated, keepdim: true }, &[self]).reshape(shape)
     }
+}
+
+/// Samples of `sum`.
+pub(super) fn sum_samples<T: Element>() -> Vec<Sample<T>> {
+    let sum_axes =
+        |x: &ArrayD<f64>, axes: &[usize]| axes.iter().rev().fold(x.clone(), |x, &axis| x.sum_axis(Axis(axis)));
+    vec![
+        Sample::new("all", [spread([2, 3], -2.0, 2.0, 0)], |x| x[0].sum(), |x| arr0(x[0].sum()).into_dyn()),
+        Sample::new(
+            "axes 0 and 2 of 3",
+            [spread([2, 3, 4], -2.0, 2.0, 0)],
+            |x| x[0].sum_axes(&[0, -1], false),
+            move |x| sum_axes(&x[0], &[0, 2]),
+        ),
+        Sample::new(
+            "axis 1, keepdim",
+            [spread([2, 3], -2.0, 2.0, 0)],
+            |x| x[0].sum_axes(&[1], true),
+            move |x| sum_axes(&x[0], &[1]).insert_axis(Axis(1)),
+        ),
+        Sample::new(
+            "over an empty axis",
+            [spread([2, 0], -2.0, 2.0, 0)],
+            |x| x[0].sum_axes(&[1], false),
+            move |x| sum_axes(&x[0], &[1]),
+        ),
+    ]
 }

@@ -13,10 +13,7 @@ pub fn erf<F: Real, const FMA: bool>(x: F) -> F {
     let a = x.abs();
     let bounded = if a > F::ERF_MAX { F::ERF_MAX } else { a };
     let log = F::erf_tail::<FMA>(bounded);
-    let (c, n) = exp_parts::<F, FMA>(Pair {
-        head: log,
-        tail: F::of(0.0),
-    });
+    let (c, n) = exp_parts::<F, FMA>(Pair { head: log, tail: F::of(0.0) });
     let power = F::exp2i(n);
     let far = (F::of(1.0) - F::fma::<FMA>(power, c, power)).copysign(x);
     if a < F::of(1.0) { near } else { far }
@@ -35,15 +32,8 @@ pub fn erfc<F: Real, const FMA: bool>(x: F) -> F {
     // The square of the leading half is exact; what is left of a^2 goes into the tail. A rounded square would cost
     // as many digits as the exponent has.
     let leading = a.leading();
-    let square = Pair {
-        head: -(leading * leading),
-        tail: (leading - a) * (leading + a),
-    };
+    let square = Pair { head: -(leading * leading), tail: (leading - a) * (leading + a) };
     let (c, n) = exp_parts::<F, FMA>(square);
     let positive = scale(F::fma::<FMA>(c, y, y), n);
-    if x < F::of(0.0) {
-        F::of(2.0) - positive
-    } else {
-        positive
-    }
+    if x < F::of(0.0) { F::of(2.0) - positive } else { positive }
 }

@@ -33,10 +33,7 @@ pub(super) fn scale<F: Real>(x: F, n: F) -> F {
 #[inline(always)]
 pub fn exp<F: Real, const FMA: bool>(x: F) -> F {
     let head = clamp(x, F::EXP_MIN, F::EXP_MAX);
-    let (c, n) = exp_parts::<F, FMA>(Pair {
-        head,
-        tail: F::of(0.0),
-    });
+    let (c, n) = exp_parts::<F, FMA>(Pair { head, tail: F::of(0.0) });
     scale(F::of(1.0) + c, n)
 }
 
@@ -54,10 +51,7 @@ pub fn exp2<F: Real, const FMA: bool>(x: F) -> F {
 #[inline(always)]
 pub fn expm1<F: Real, const FMA: bool>(x: F) -> F {
     let head = clamp(x, F::of(-50.0), F::EXP_MAX);
-    let (c, n) = exp_parts::<F, FMA>(Pair {
-        head,
-        tail: F::of(0.0),
-    });
+    let (c, n) = exp_parts::<F, FMA>(Pair { head, tail: F::of(0.0) });
     // Half of the result, because 2^n itself may overflow where the result does not.
     let half = F::exp2i(n - F::of(1.0));
     let result = F::of(2.0) * F::fma::<FMA>(half, c, half - F::of(0.5));
@@ -94,10 +88,7 @@ pub fn cosh<F: Real, const FMA: bool>(x: F) -> F {
 #[inline(always)]
 fn half_exp<F: Real, const FMA: bool>(x: F) -> F {
     let head = if x > F::COSH_MAX { F::COSH_MAX } else { x };
-    let (c, n) = exp_parts::<F, FMA>(Pair {
-        head,
-        tail: F::of(0.0),
-    });
+    let (c, n) = exp_parts::<F, FMA>(Pair { head, tail: F::of(0.0) });
     scale(F::of(1.0) + c, n - F::of(1.0))
 }
 
@@ -108,10 +99,7 @@ pub fn tanh<F: Real, const FMA: bool>(x: F) -> F {
     let near = F::fma::<FMA>(x * z, F::tanh::<FMA>(z), x);
     let a = x.abs();
     let head = if a > F::TANH_MAX { F::TANH_MAX } else { a };
-    let (c, n) = exp_parts::<F, FMA>(Pair {
-        head: head + head,
-        tail: F::of(0.0),
-    });
+    let (c, n) = exp_parts::<F, FMA>(Pair { head: head + head, tail: F::of(0.0) });
     let power = F::exp2i(n);
     let e = F::fma::<FMA>(power, c, power);
     let far = F::of(1.0) - F::of(2.0) / (e + F::of(1.0));

@@ -78,10 +78,7 @@ pub fn digamma(x: f64) -> f64 {
         return digamma(x + 1.0) - 1.0 / x;
     }
     if x <= 2.0 {
-        let factor = DIGAMMA_NEAR_ROOT
-            .iter()
-            .rev()
-            .fold(0.0, |sum, c| sum * (x - 1.5) + c);
+        let factor = DIGAMMA_NEAR_ROOT.iter().rev().fold(0.0, |sum, c| sum * (x - 1.5) + c);
         return ((x - DIGAMMA_ROOT[0]) - DIGAMMA_ROOT[1]) * factor;
     }
     digamma_by_series(x)
@@ -96,10 +93,7 @@ fn digamma_by_series(x: f64) -> f64 {
         y += 1.0;
     }
     let z = 1.0 / (y * y);
-    let series = BERNOULLI_OVER_INDEX
-        .iter()
-        .rev()
-        .fold(0.0, |sum, c| (sum + c) * z);
+    let series = BERNOULLI_OVER_INDEX.iter().rev().fold(0.0, |sum, c| (sum + c) * z);
     y.ln() - (0.5 / y + series) - passed
 }
 
@@ -117,22 +111,14 @@ pub fn polygamma(order: f64, x: f64) -> f64 {
     let even = (order * 0.5).fract() == 0.0;
     let signed = |value: f64| if even { -value } else { value };
     if x == 0.0 {
-        return if even {
-            f64::INFINITY.copysign(-x)
-        } else {
-            f64::INFINITY
-        };
+        return if even { f64::INFINITY.copysign(-x) } else { f64::INFINITY };
     }
     if x > 0.0 {
         return signed(scaled_zeta(order, x));
     }
     if x == x.floor() {
         // Poles of even order have the same sign on both sides.
-        return if even || x == f64::NEG_INFINITY {
-            f64::NAN
-        } else {
-            f64::INFINITY
-        };
+        return if even || x == f64::NEG_INFINITY { f64::NAN } else { f64::INFINITY };
     }
     let to_the_right = scaled_zeta(order, x - x.floor());
     let to_the_left = scaled_zeta(order, x.ceil() - x) - scaled_zeta(order, 1.0 - x);
@@ -174,18 +160,10 @@ fn scaled_zeta(n: f64, x: f64) -> f64 {
 fn term_of_zeta(n: f64) -> impl Fn(f64) -> f64 {
     // 170! is the last factorial in range.
     let small = n <= 170.0;
-    let factor = if small {
-        (1..=n as u32).fold(1.0, |f, k| f * f64::from(k))
-    } else {
-        libm::lgamma(n + 1.0)
-    };
+    let factor = if small { (1..=n as u32).fold(1.0, |f, k| f * f64::from(k)) } else { libm::lgamma(n + 1.0) };
     let first = ((n + 1.0) * 0.5).floor();
     let second = n + 1.0 - first;
     move |y: f64| {
-        if small {
-            (y.powf(-first) * factor) * y.powf(-second)
-        } else {
-            (factor - (n + 1.0) * y.ln()).exp()
-        }
+        if small { (y.powf(-first) * factor) * y.powf(-second) } else { (factor - (n + 1.0) * y.ln()).exp() }
     }
 }

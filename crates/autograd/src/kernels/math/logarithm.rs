@@ -75,10 +75,7 @@ fn to_base<F: Real, const FMA: bool>(x: F, two: Pair<F>, inverse: Pair<F>) -> F 
 /// `log2 x`
 #[inline(always)]
 pub fn log2<F: Real, const FMA: bool>(x: F) -> F {
-    let two = Pair {
-        head: F::of(1.0),
-        tail: F::of(0.0),
-    };
+    let two = Pair { head: F::of(1.0), tail: F::of(0.0) };
     to_base::<F, FMA>(x, two, F::LOG2_E)
 }
 

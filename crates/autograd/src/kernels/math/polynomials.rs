@@ -51,16 +51,7 @@ impl Polynomials for f32 {
     // Error at most 2^-31.9.
     #[inline(always)]
     fn exp<const FMA: bool>(x: Self) -> Self {
-        horner!(
-            FMA,
-            x,
-            0.5,
-            0.16666667,
-            0.041666344,
-            0.008333271,
-            0.0013942042,
-            0.00019915482
-        )
+        horner!(FMA, x, 0.5, 0.16666667, 0.041666344, 0.008333271, 0.0013942042, 0.00019915482)
     }
 
     // Error at most 2^-37.6.
@@ -72,41 +63,19 @@ impl Polynomials for f32 {
     // Error at most 2^-37.5.
     #[inline(always)]
     fn sin<const FMA: bool>(x: Self) -> Self {
-        horner!(
-            FMA,
-            x,
-            -0.16666667,
-            0.008333329,
-            -0.00019839304,
-            2.7180477e-6
-        )
+        horner!(FMA, x, -0.16666667, 0.008333329, -0.00019839304, 2.7180477e-6)
     }
 
     // Error at most 2^-43.2.
     #[inline(always)]
     fn cos<const FMA: bool>(x: Self) -> Self {
-        horner!(
-            FMA,
-            x,
-            0.041666668,
-            -0.0013888883,
-            2.4799512e-5,
-            -2.7209595e-7
-        )
+        horner!(FMA, x, 0.041666668, -0.0013888883, 2.4799512e-5, -2.7209595e-7)
     }
 
     // Error at most 2^-29.8.
     #[inline(always)]
     fn tanh<const FMA: bool>(x: Self) -> Self {
-        horner!(
-            FMA,
-            x,
-            -0.33333316,
-            0.13332586,
-            -0.053852323,
-            0.02107174,
-            -0.006274329
-        )
+        horner!(FMA, x, -0.33333316, 0.13332586, -0.053852323, 0.02107174, -0.006274329)
     }
 
     // Error at most 2^-34.2.
@@ -118,17 +87,7 @@ impl Polynomials for f32 {
     // Error at most 2^-29.6.
     #[inline(always)]
     fn erf<const FMA: bool>(x: Self) -> Self {
-        horner!(
-            FMA,
-            x,
-            0.12837917,
-            -0.37612626,
-            0.112835854,
-            -0.026853811,
-            0.0051883273,
-            -0.0008010193,
-            7.853871e-5
-        )
+        horner!(FMA, x, 0.12837917, -0.37612626, 0.112835854, -0.026853811, 0.0051883273, -0.0008010193, 7.853871e-5)
     }
 
     // Error at most 2^-35.5.

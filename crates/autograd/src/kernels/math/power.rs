@@ -17,11 +17,7 @@ pub(super) fn pow_through_f64<const FMA: bool>(x: f32, y: f32) -> f32 {
     let odd = whole && round::<f64, FMA>(0.5 * y) != 0.5 * y;
     let negative = if odd { -size } else { size };
     // A fractional power of a negative number is defined only at -0 and -inf, where it has no sign.
-    let fractional = if x < 0.0 && x > f64::NEG_INFINITY {
-        f64::NAN
-    } else {
-        size
-    };
+    let fractional = if x < 0.0 && x > f64::NEG_INFINITY { f64::NAN } else { size };
     let signed = if whole { negative } else { fractional };
     // copysign tells -0 from 0.
     (if 1f64.copysign(x) < 0.0 { signed } else { size }) as f32

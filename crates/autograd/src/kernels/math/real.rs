@@ -105,12 +105,7 @@ pub trait Real:
 pub const REDUCIBLE: f64 = 1e6;
 
 /// `pi / 2` as 33 + 33 + 33 digits and the rest (Cody and Waite 1980): products with a multiple below `2^20` are exact.
-const HALF_PI: [f64; 4] = [
-    1.5707963267341256,
-    6.077100506303966e-11,
-    2.0222662487111665e-21,
-    8.4784276603689e-32,
-];
+const HALF_PI: [f64; 4] = [1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21, 8.4784276603689e-32];
 /// `pi / 2` less the first of [`HALF_PI`].
 const HALF_PI_TAIL: f64 = 6.077100506506192e-11;
 
@@ -141,22 +136,10 @@ impl Real for f64 {
     const SMALLEST: Self = Self::MIN_POSITIVE;
     const INFINITE: Self = Self::INFINITY;
     const UNDEFINED: Self = Self::NAN;
-    const LN_2: Pair<Self> = Pair {
-        head: 0.6931471805598903,
-        tail: 5.497923018708371e-14,
-    };
-    const LOG10_2: Pair<Self> = Pair {
-        head: 0.30102999566395283,
-        tail: 2.8363394551044964e-14,
-    };
-    const LOG2_E: Pair<Self> = Pair {
-        head: 1.4426950216293335,
-        tail: 1.9259629911266175e-8,
-    };
-    const LOG10_E: Pair<Self> = Pair {
-        head: 0.4342944771051407,
-        tail: 4.798111141615973e-9,
-    };
+    const LN_2: Pair<Self> = Pair { head: 0.6931471805598903, tail: 5.497923018708371e-14 };
+    const LOG10_2: Pair<Self> = Pair { head: 0.30102999566395283, tail: 2.8363394551044964e-14 };
+    const LOG2_E: Pair<Self> = Pair { head: 1.4426950216293335, tail: 1.9259629911266175e-8 };
+    const LOG10_E: Pair<Self> = Pair { head: 0.4342944771051407, tail: 4.798111141615973e-9 };
     const EXP_MAX: Self = 709.79;
     const EXP_MIN: Self = -746.0;
     const EXP2_MAX: Self = 1025.0;
@@ -212,19 +195,11 @@ impl Real for f64 {
         const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
         const ONE: u64 = 0x3ff0_0000_0000_0000;
         let tiny = self < Self::SMALLEST;
-        let scaled = if tiny {
-            self * 18_014_398_509_481_984.0
-        } else {
-            self
-        };
+        let scaled = if tiny { self * 18_014_398_509_481_984.0 } else { self };
         let bits = scaled.to_bits().wrapping_add(ONE - SQRT_HALF);
-        let exponent =
-            Self::from_bits((bits >> 52) | Self::INTEGERS.to_bits()) - (Self::INTEGERS + 1023.0);
+        let exponent = Self::from_bits((bits >> 52) | Self::INTEGERS.to_bits()) - (Self::INTEGERS + 1023.0);
         let digits = (bits & 0x000f_ffff_ffff_ffff) + SQRT_HALF;
-        (
-            exponent - if tiny { 54.0 } else { 0.0 },
-            Self::from_bits(digits),
-        )
+        (exponent - if tiny { 54.0 } else { 0.0 }, Self::from_bits(digits))
     }
 
     #[inline(always)]
@@ -242,10 +217,7 @@ impl Real for f64 {
         let tail = (first.tail + second.tail) - n * HALF_PI[3];
         let head = second.head + tail;
         let tail = tail - (head - second.head);
-        Reduced {
-            angle: Pair { head, tail },
-            quadrant: quarter_turns(n),
-        }
+        Reduced { angle: Pair { head, tail }, quadrant: quarter_turns(n) }
     }
 
     #[inline(always)]
@@ -260,22 +232,10 @@ impl Real for f32 {
     const SMALLEST: Self = Self::MIN_POSITIVE;
     const INFINITE: Self = Self::INFINITY;
     const UNDEFINED: Self = Self::NAN;
-    const LN_2: Pair<Self> = Pair {
-        head: 0.693_145_75,
-        tail: 1.428_606_8e-6,
-    };
-    const LOG10_2: Pair<Self> = Pair {
-        head: 0.301_025_4,
-        tail: 4.605_039e-6,
-    };
-    const LOG2_E: Pair<Self> = Pair {
-        head: 1.442_382_8,
-        tail: 0.000_312_228_4,
-    };
-    const LOG10_E: Pair<Self> = Pair {
-        head: 0.434_204_1,
-        tail: 9.038_034e-5,
-    };
+    const LN_2: Pair<Self> = Pair { head: 0.693_145_75, tail: 1.428_606_8e-6 };
+    const LOG10_2: Pair<Self> = Pair { head: 0.301_025_4, tail: 4.605_039e-6 };
+    const LOG2_E: Pair<Self> = Pair { head: 1.442_382_8, tail: 0.000_312_228_4 };
+    const LOG10_E: Pair<Self> = Pair { head: 0.434_204_1, tail: 9.038_034e-5 };
     const EXP_MAX: Self = 88.73;
     const EXP_MIN: Self = -104.0;
     const EXP2_MAX: Self = 129.0;
@@ -332,13 +292,9 @@ impl Real for f32 {
         let tiny = self < Self::SMALLEST;
         let scaled = if tiny { self * 33_554_432.0 } else { self };
         let bits = scaled.to_bits().wrapping_add(ONE - SQRT_HALF);
-        let exponent =
-            Self::from_bits((bits >> 23) | Self::INTEGERS.to_bits()) - (Self::INTEGERS + 127.0);
+        let exponent = Self::from_bits((bits >> 23) | Self::INTEGERS.to_bits()) - (Self::INTEGERS + 127.0);
         let digits = (bits & 0x007f_ffff) + SQRT_HALF;
-        (
-            exponent - if tiny { 25.0 } else { 0.0 },
-            Self::from_bits(digits),
-        )
+        (exponent - if tiny { 25.0 } else { 0.0 }, Self::from_bits(digits))
     }
 
     #[inline(always)]
@@ -354,10 +310,7 @@ impl Real for f32 {
         let rest = (wide - n * HALF_PI[0]) - n * HALF_PI_TAIL;
         let head = rest as f32;
         let tail = (rest - f64::from(head)) as f32;
-        Reduced {
-            angle: Pair { head, tail },
-            quadrant: quarter_turns(n) as f32,
-        }
+        Reduced { angle: Pair { head, tail }, quadrant: quarter_turns(n) as f32 }
     }
 
     #[inline(always)]

@@ -11,11 +11,7 @@ pub fn round<F: Real, const FMA: bool>(x: F) -> F {
     // Targets without the instruction would call a function here; the sum with a large constant rounds as well.
     let a = x.abs();
     let rounded = (a + F::INTEGERS) - F::INTEGERS;
-    if a < F::INTEGERS {
-        rounded.copysign(x)
-    } else {
-        x
-    }
+    if a < F::INTEGERS { rounded.copysign(x) } else { x }
 }
 
 /// The largest integer not above x.

@@ -31,11 +31,7 @@ impl<F: Real> Circle<F> {
 #[inline(always)]
 fn circle<F: Real, const FMA: bool>(x: F) -> Circle<F> {
     // A NaN goes through all that follows and marks what cannot be done here.
-    let x = if x.abs() <= F::of(REDUCIBLE) {
-        x
-    } else {
-        F::UNDEFINED
-    };
+    let x = if x.abs() <= F::of(REDUCIBLE) { x } else { F::UNDEFINED };
     let Reduced { angle, quadrant } = x.reduce();
     let r = angle.head;
     let z = r * r;
@@ -47,14 +43,8 @@ fn circle<F: Real, const FMA: bool>(x: F) -> Circle<F> {
     let rest_of_cosine = low + F::fma::<FMA>(z * z, F::cos::<FMA>(z), -(r * angle.tail));
     let cosine = base + rest_of_cosine;
     Circle {
-        sine: Pair {
-            head: sine,
-            tail: rest - (sine - r),
-        },
-        cosine: Pair {
-            head: cosine,
-            tail: rest_of_cosine - (cosine - base),
-        },
+        sine: Pair { head: sine, tail: rest - (sine - r) },
+        cosine: Pair { head: cosine, tail: rest_of_cosine - (cosine - base) },
         quadrant,
     }
 }
@@ -84,11 +74,7 @@ pub fn cos<F: Real, const FMA: bool>(x: F) -> F {
 pub fn tan<F: Real, const FMA: bool>(x: F) -> F {
     let c = circle::<F, FMA>(x);
     let odd = c.odd();
-    let (above, below) = if odd {
-        (c.cosine, c.sine)
-    } else {
-        (c.sine, c.cosine)
-    };
+    let (above, below) = if odd { (c.cosine, c.sine) } else { (c.sine, c.cosine) };
     let quotient = above.head / below.head;
     let correction = (above.tail - quotient * below.tail) / below.head;
     let result = quotient + correction;
