@@ -5,7 +5,7 @@
 //! these functions return NaN: the scalar types then ask `libm`, and [`map`](crate::kernels::block::map) redoes the element
 //! with the scalar type.
 
-use super::real::{Pair, REDUCIBLE, Real, Reduced};
+use super::real::{Pair, REDUCIBLE, Real, Reduced, reduce};
 
 struct Circle<F> {
     sine: Pair<F>,
@@ -36,7 +36,7 @@ fn circle<F: Real, const FMA: bool>(x: F) -> Circle<F> {
     } else {
         F::UNDEFINED
     };
-    let Reduced { angle, quadrant } = x.reduce();
+    let Reduced { angle, quadrant } = reduce::<F, FMA>(x);
     let r = angle.head;
     let z = r * r;
     let rest = F::fma::<FMA>(r * z, F::sin::<FMA>(z), angle.tail);
