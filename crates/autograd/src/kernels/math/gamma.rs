@@ -183,7 +183,7 @@ fn term_of_zeta(n: f64) -> impl Fn(f64) -> f64 {
     let second = n + 1.0 - first;
     move |y: f64| {
         if small {
-            (y.powf(-first) * factor) * y.powf(-second)
+            (y.powi(-first as i32) * factor) * y.powi(-second as i32)
         } else {
             (factor - (n + 1.0) * y.ln()).exp()
         }
