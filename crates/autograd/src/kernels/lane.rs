@@ -161,7 +161,7 @@ macro_rules! methods {
     };
 }
 
-/// Takes a scalar for what it is, where [`methods!`] packs and unpacks lanes.
+/// Takes a scalar for what it is, where `methods!` packs and unpacks lanes.
 #[inline(always)]
 fn same<F>(x: F) -> F {
     x

@@ -27,8 +27,9 @@ pub fn erf<F: Real, const FMA: bool>(x: F) -> F {
 pub fn erfc<F: Real, const FMA: bool>(x: F) -> F {
     let a = x.abs();
     let a = if a > F::ERFC_MAX { F::ERFC_MAX } else { a };
-    let t = (a - F::ERFC_CENTRE) / (a + F::ERFC_CENTRE);
-    let y = F::erfc::<FMA>(t) / F::fma::<FMA>(a, F::of(2.0), F::of(1.0));
+    // 1 + t is the better known one near x = 0.
+    let u = (a + a) / (a + F::ERFC_CENTRE);
+    let y = F::fma::<FMA>(u, F::erfc::<FMA>(u - F::of(1.0)), F::of(1.0)) / F::fma::<FMA>(a, F::of(2.0), F::of(1.0));
     // The square of the leading half is exact; what is left of a^2 goes into the tail. A rounded square would cost
     // as many digits as the exponent has.
     let leading = a.leading();

@@ -62,9 +62,21 @@ pub fn expm1<F: Real, const FMA: bool>(x: F) -> F {
 /// `1 / (1 + e^-x)`
 #[inline(always)]
 pub fn sigmoid<F: Real, const FMA: bool>(x: F) -> F {
-    // With e^-|x| nothing overflows, and the left tail e^x / (1 + e^x) keeps its relative accuracy.
-    let z = exp::<F, FMA>(-x.abs());
-    (if x < F::of(0.0) { z } else { F::of(1.0) }) / (F::of(1.0) + z)
+    // With z = e^-|x| nothing overflows, and the left tail z / (1 + z) keeps its relative accuracy.
+    let head = clamp(-x.abs(), F::EXP_MIN, F::of(0.0));
+    let (c, n) = exp_parts::<F, FMA>(Pair { head, tail: F::of(0.0) });
+    let p = F::of(1.0) + c;
+    let z = scale(p, n);
+    let denominator = F::of(1.0) + z;
+    let left = x < F::of(0.0);
+    let quotient = (if left { z } else { F::of(1.0) }) / denominator;
+    // Three roundings in a row would pass 2 ULP, so those of p (relative to p, where 1 - c stands for 1 / p) and of the
+    // denominator are put back. Its reciprocal is at hand: the two tails add up to 1.
+    let of_z = (c - (p - F::of(1.0))) * (F::of(1.0) - c);
+    let of_sum = F::fma::<FMA>(z, of_z, z - (denominator - F::of(1.0)));
+    let reciprocal = if left { F::of(1.0) - quotient } else { quotient };
+    let relative = F::fma::<FMA>(-of_sum, reciprocal, if left { of_z } else { F::of(0.0) });
+    F::fma::<FMA>(quotient, relative, quotient)
 }
 
 /// `sinh x` by its series near 0 and by `(E - 1/E) / 2` elsewhere.

@@ -97,7 +97,8 @@ fn digamma_by_series(x: f64) -> f64 {
     y.ln() - (0.5 / y + series) - passed
 }
 
-/// `psi^(n)(x)`, the n-th derivative of digamma; NaN unless n is an integer >= 0.
+/// `psi^(n)(x)`, the n-th derivative of digamma; NaN unless n is an integer >= 0. For x > 0 the relative error is below 1e-13
+/// up to order 600.
 ///
 /// For x > 0 it is `(-1)^(n+1) n! zeta(n + 1, x)` (6.4.10). For negative x the terms of that sum up to the pole next to x
 /// form two more zeta functions of positive arguments.
@@ -140,7 +141,7 @@ fn scaled_zeta(n: f64, x: f64) -> f64 {
         sum += next;
         y += 1.0;
         // For large n the terms fall so fast that those left cannot change the sum.
-        if next <= sum * 1e-18 || sum == f64::INFINITY {
+        if next <= sum * 1e-18 || sum == f64::INFINITY || y + 1.0 == y {
             return sum;
         }
     }
@@ -158,12 +159,18 @@ fn scaled_zeta(n: f64, x: f64) -> f64 {
 
 /// `y -> n! / y^(n + 1)`, which may be in range where its parts are not.
 fn term_of_zeta(n: f64) -> impl Fn(f64) -> f64 {
-    // 170! is the last factorial in range.
-    let small = n <= 170.0;
-    let factor = if small { (1..=n as u32).fold(1.0, |f, k| f * f64::from(k)) } else { libm::lgamma(n + 1.0) };
-    let first = ((n + 1.0) * 0.5).floor();
-    let second = n + 1.0 - first;
+    // 170! is the last factorial in range. Up to 600 the further factors k / y are multiplied one by one, whose product
+    // stays in range; beyond that logarithms are used, which lose digits as the order grows.
+    let most = n.min(170.0);
+    let factorial = (1..=most as u32).fold(1.0, |f, k| f * f64::from(k));
+    let first = ((most + 1.0) * 0.5).floor();
+    let second = most + 1.0 - first;
+    let log = if n > 600.0 { libm::lgamma(n + 1.0) } else { 0.0 };
     move |y: f64| {
-        if small { (y.powf(-first) * factor) * y.powf(-second) } else { (factor - (n + 1.0) * y.ln()).exp() }
+        if n > 600.0 {
+            return (log - (n + 1.0) * y.ln()).exp();
+        }
+        let start = (y.powi(-first as i32) * factorial) * y.powi(-second as i32);
+        (171..=n as u32).fold(start, |term, k| term * (f64::from(k) / y))
     }
 }

@@ -58,6 +58,8 @@ pub trait Real:
     const LOG2_E: Pair<Self>;
     /// `1 / ln 10`, cut like [`Real::LOG2_E`].
     const LOG10_E: Pair<Self>;
+    /// `pi / 2` as the sum of three floats.
+    const HALF_PI: [Self; 3];
     /// Just above this `e^x` overflows; `round(x / ln 2)` is still a legal exponent plus one.
     const EXP_MAX: Self;
     /// Below this `e^x` rounds to zero.
@@ -95,7 +97,7 @@ pub trait Real:
     fn split(self) -> (Self, Self);
     /// The leading half of the digits, rounded toward zero.
     fn leading(self) -> Self;
-    /// Takes multiples of `pi / 2` away; right for `|x| <= REDUCIBLE`.
+    /// Takes multiples of `pi / 2` away without fused multiply-add; right for `|x| <= REDUCIBLE`.
     fn reduce(self) -> Reduced<Self>;
     /// `x^y`
     fn pow<const FMA: bool>(self, y: Self) -> Self;
@@ -105,8 +107,9 @@ pub trait Real:
 pub const REDUCIBLE: f64 = 1e6;
 
 /// `pi / 2` as 33 + 33 + 33 digits and the rest (Cody and Waite 1980): products with a multiple below `2^20` are exact.
-const HALF_PI: [f64; 4] = [1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21, 8.4784276603689e-32];
-/// `pi / 2` less the first of [`HALF_PI`].
+const HALF_PI_PARTS: [f64; 4] =
+    [1.5707963267341256, 6.077100506303966e-11, 2.0222662487111665e-21, 8.4784276603689e-32];
+/// `pi / 2` less the first of [`HALF_PI_PARTS`].
 const HALF_PI_TAIL: f64 = 6.077100506506192e-11;
 
 /// `a + b` as head and tail, exactly, whichever is larger (Knuth's two-sum).
@@ -126,8 +129,32 @@ pub fn nearest<F: Real>(x: F) -> F {
 
 /// `n mod 4` as one of -2, -1, 0, 1, 2, for an integer n.
 #[inline(always)]
-fn quarter_turns(n: f64) -> f64 {
-    n - 4.0 * nearest(n * 0.25)
+fn quarter_turns<F: Real>(n: F) -> F {
+    n - F::of(4.0) * nearest(n * F::of(0.25))
+}
+
+/// Takes multiples of `pi / 2` away; right for `|x| <= REDUCIBLE`.
+#[inline(always)]
+pub fn reduce<F: Real, const FMA: bool>(x: F) -> Reduced<F> {
+    if !FMA {
+        return x.reduce();
+    }
+    let [first, second, third] = F::HALF_PI;
+    let n = nearest(x * F::of(std::f64::consts::FRAC_2_PI));
+    // This remainder is below 1, a multiple of the last bit of x or of `first`, and so exact. The next product is kept
+    // as a pair, so that the result is good even where x is the nearest float to a multiple of pi / 2.
+    let remainder = F::fma::<FMA>(-n, first, x);
+    let product = n * second;
+    let sum = two_sum(remainder, -product);
+    let tail = (sum.tail - F::fma::<FMA>(n, second, -product)) - n * third;
+    Reduced { angle: renormalised(sum.head, tail), quadrant: quarter_turns(n) }
+}
+
+/// `head + tail` with all digits that fit moved into the head, for a tail below the head.
+#[inline(always)]
+fn renormalised<F: Real>(head: F, tail: F) -> Pair<F> {
+    let sum = head + tail;
+    Pair { head: sum, tail: tail - (sum - head) }
 }
 
 impl Real for f64 {
@@ -140,6 +167,7 @@ impl Real for f64 {
     const LOG10_2: Pair<Self> = Pair { head: 0.30102999566395283, tail: 2.8363394551044964e-14 };
     const LOG2_E: Pair<Self> = Pair { head: 1.4426950216293335, tail: 1.9259629911266175e-8 };
     const LOG10_E: Pair<Self> = Pair { head: 0.4342944771051407, tail: 4.798111141615973e-9 };
+    const HALF_PI: [Self; 3] = [std::f64::consts::FRAC_PI_2, 6.123233995736766e-17, -1.4973849048591698e-33];
     const EXP_MAX: Self = 709.79;
     const EXP_MIN: Self = -746.0;
     const EXP2_MAX: Self = 1025.0;
@@ -212,12 +240,10 @@ impl Real for f64 {
         let n = nearest(self * std::f64::consts::FRAC_2_PI);
         // The first subtraction is exact. The others are kept as pairs, so that the remainder is good even where x is
         // the nearest float to a multiple of pi / 2.
-        let first = two_sum(self - n * HALF_PI[0], -(n * HALF_PI[1]));
-        let second = two_sum(first.head, -(n * HALF_PI[2]));
-        let tail = (first.tail + second.tail) - n * HALF_PI[3];
-        let head = second.head + tail;
-        let tail = tail - (head - second.head);
-        Reduced { angle: Pair { head, tail }, quadrant: quarter_turns(n) }
+        let first = two_sum(self - n * HALF_PI_PARTS[0], -(n * HALF_PI_PARTS[1]));
+        let second = two_sum(first.head, -(n * HALF_PI_PARTS[2]));
+        let tail = (first.tail + second.tail) - n * HALF_PI_PARTS[3];
+        Reduced { angle: renormalised(second.head, tail), quadrant: quarter_turns(n) }
     }
 
     #[inline(always)]
@@ -236,6 +262,7 @@ impl Real for f32 {
     const LOG10_2: Pair<Self> = Pair { head: 0.301_025_4, tail: 4.605_039e-6 };
     const LOG2_E: Pair<Self> = Pair { head: 1.442_382_8, tail: 0.000_312_228_4 };
     const LOG10_E: Pair<Self> = Pair { head: 0.434_204_1, tail: 9.038_034e-5 };
+    const HALF_PI: [Self; 3] = [std::f32::consts::FRAC_PI_2, -4.371139e-8, -1.7151245e-15];
     const EXP_MAX: Self = 88.73;
     const EXP_MIN: Self = -104.0;
     const EXP2_MAX: Self = 129.0;
@@ -307,7 +334,7 @@ impl Real for f32 {
         // In f64 two parts of pi / 2 are enough for every f32.
         let wide = f64::from(self);
         let n = nearest(wide * std::f64::consts::FRAC_2_PI);
-        let rest = (wide - n * HALF_PI[0]) - n * HALF_PI_TAIL;
+        let rest = (wide - n * HALF_PI_PARTS[0]) - n * HALF_PI_TAIL;
         let head = rest as f32;
         let tail = (rest - f64::from(head)) as f32;
         Reduced { angle: Pair { head, tail }, quadrant: quarter_turns(n) as f32 }

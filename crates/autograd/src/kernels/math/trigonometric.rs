@@ -5,7 +5,7 @@
 //! these functions return NaN: the scalar types then ask `libm`, and [`map`](crate::kernels::block::map) redoes the element
 //! with the scalar type.
 
-use super::real::{Pair, REDUCIBLE, Real, Reduced};
+use super::real::{Pair, REDUCIBLE, Real, Reduced, reduce};
 
 struct Circle<F> {
     sine: Pair<F>,
@@ -32,7 +32,7 @@ impl<F: Real> Circle<F> {
 fn circle<F: Real, const FMA: bool>(x: F) -> Circle<F> {
     // A NaN goes through all that follows and marks what cannot be done here.
     let x = if x.abs() <= F::of(REDUCIBLE) { x } else { F::UNDEFINED };
-    let Reduced { angle, quadrant } = x.reduce();
+    let Reduced { angle, quadrant } = reduce::<F, FMA>(x);
     let r = angle.head;
     let z = r * r;
     let rest = F::fma::<FMA>(r * z, F::sin::<FMA>(z), angle.tail);
