@@ -155,10 +155,7 @@ impl<'t, T: Element> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn grad<const N: usize>(self, targets: [Var<'t, T>; N]) -> [Var<'t, T>; N] {
-        match self.scalar_seed("grad") {
-            Some(seed) => fixed(self, self.pull("grad", seed, &targets)),
-            None => [poisoned(self.tape); N],
-        }
+        fixed(self, self.gradients(&targets))
     }
 
     /// `cotangentᵀ ∂self/∂target` for each target: the vector-Jacobian product, for a `self` of any shape.

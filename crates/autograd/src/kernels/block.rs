@@ -140,7 +140,7 @@ mod tests {
     fn check<T: Element>(compute: impl Fn([&[T]; 2], &mut [T])) {
         for length in [0, 1, 3, 17, 511, 512, 513, 2000] {
             let [x, y] = inputs::<T>(length);
-            let mut output = vec![T::ZERO; length];
+            let mut output = vec![T::of(0.0); length];
             compute([&x, &y], &mut output);
             for i in 0..length {
                 let expected = Wave::value([x[i], y[i]]);

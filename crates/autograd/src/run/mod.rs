@@ -30,6 +30,8 @@ pub(crate) enum Keep {
     Asked,
     /// The first output only.
     First,
+    /// Nothing.
+    Nothing,
 }
 
 impl<T: Element> Tape<T> {
@@ -62,7 +64,11 @@ impl<T: Element> Tape<T> {
         tensors: &[Tensor<T>],
     ) {
         let inner = &mut *self.inner.borrow_mut();
-        let asked = if keep == Keep::First { 1 } else { outputs.len() };
+        let asked = match keep {
+            Keep::Nothing => 0,
+            Keep::First => 1,
+            Keep::All | Keep::Asked => outputs.len(),
+        };
         for (&output, tensor) in outputs.iter().zip(tensors).take(asked) {
             inner.values[output as usize].get_or_insert_with(|| tensor.clone());
         }
