@@ -15,7 +15,7 @@ pub use grad::transform;
 pub use kernels::number::Element;
 pub use module::{Module, Param, ParamId, Path, Visitor, VisitorMut};
 pub use ops::{Entry, Real};
-pub use run::{Plan, PlanCounters, plan_counters};
+pub use run::{Plan, PlanCounters, PlannedKernel, plan_counters};
 pub use tape::Tape;
 pub use tape::var::Var;
 pub use tensor::{IndexTensor, Shape, Tensor};

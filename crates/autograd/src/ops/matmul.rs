@@ -110,6 +110,10 @@ impl<T: Element> Op<T> for MatMul {
         Ok(())
     }
 
+    fn flops(&self, inputs: &[&Shape], output: &Shape) -> usize {
+        2 * output.volume() * sides(inputs[0], self.transpose_a).1
+    }
+
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
         let (a, b, g) = (call.inputs[0], call.inputs[1], call.cotangent);
         let product = |a: Var<'t, T>, transpose_a, b: Var<'t, T>, transpose_b| {

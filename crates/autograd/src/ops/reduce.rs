@@ -40,6 +40,10 @@ impl<T: Element> Op<T> for Sum {
         Ok(())
     }
 
+    fn flops(&self, inputs: &[&Shape], _: &Shape) -> usize {
+        inputs[0].volume()
+    }
+
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
         let shape = call.inputs[0].shape();
         Pullback::one(call.cotangent.reshape(shape.reduced(&self.axes, true)).expand(shape))

@@ -40,7 +40,7 @@ impl Groups {
         let (parents, extents) = ((0..selection.len() as u32).collect(), vec![lone; selection.len()]);
         let mut fuser = Fuser { selection, simplified, parents, extents };
         for node in 0..selection.len() as u32 {
-            if simplified.runs(selection, node) {
+            if simplified.runs(selection, node) && selection.tags[node as usize] != Tag::View {
                 fuser.visit(node);
             }
         }
@@ -66,11 +66,20 @@ impl Fuser<'_> {
 
     fn visit(&mut self, node: u32) {
         let (selection, simplified) = (self.selection, self.simplified);
-        let operands: SmallVec<[u32; 4]> =
-            simplified.operands(selection, node).filter(|&operand| simplified.runs(selection, operand)).collect();
+        // Views take no time: what counts is the memory they lie in.
+        let memories = simplified.operands(selection, node).map(|operand| simplified.memory(selection, operand));
+        let operands: SmallVec<[u32; 4]> = memories.filter(|&memory| simplified.runs(selection, memory)).collect();
         if is_elementwise(selection.tags[node as usize]) && !selection.options.separate {
-            for &operand in &operands {
-                self.try_merge(node, operand, &operands);
+            let shape = &selection.shapes[node as usize];
+            let fits = |&operand: &u32| {
+                is_elementwise(selection.tags[operand as usize]) && selection.shapes[operand as usize] == *shape
+            };
+            let fitting: SmallVec<[u32; 4]> = operands.iter().copied().filter(fits).collect();
+            // All together if possible; else one by one, since a group that waits for another may not be the first.
+            if !self.try_merge(node, &fitting, &operands) {
+                fitting.iter().for_each(|&operand| {
+                    self.try_merge(node, &[operand], &operands);
+                });
             }
         }
         let own = self.root(node);
@@ -84,28 +93,29 @@ impl Fuser<'_> {
         }
     }
 
-    /// Puts the groups of a node and of its operand together, where nothing can lie between.
-    fn try_merge(&mut self, node: u32, operand: u32, operands: &[u32]) {
-        let Selection { tags, shapes, .. } = self.selection;
-        let fits = is_elementwise(tags[operand as usize]) && shapes[node as usize] == shapes[operand as usize];
-        let (own, group) = (self.root(node), self.root(operand));
-        if !fits || own == group {
-            return;
-        }
-        // The earliest time for the group with the node in it.
-        let mut time = self.extents[own as usize].time.max(self.extents[group as usize].time);
-        for &other in operands {
-            let outside = self.root(other);
-            if outside != group && outside != own {
+    /// Puts the groups of a node and of some of its operands together, where nothing can lie between. Whether it did.
+    fn try_merge(&mut self, node: u32, inside: &[u32], operands: &[u32]) -> bool {
+        let mut groups: SmallVec<[u32; 4]> = inside.iter().map(|&operand| self.root(operand)).collect();
+        groups.push(self.root(node));
+        groups.sort_unstable();
+        groups.dedup();
+        // The earliest time for all of them as one.
+        let mut time = groups.iter().map(|&group| self.extents[group as usize].time).max().unwrap_or(0);
+        for &operand in operands {
+            let outside = self.root(operand);
+            if !groups.contains(&outside) {
                 time = time.max(self.extents[outside as usize].time + 1);
             }
         }
-        let (left, right) = (self.extents[own as usize], self.extents[group as usize]);
-        let waits = |extent: Extent| extent.time < time && extent.used;
-        if left.size + right.size > MOST_NODES || waits(left) || waits(right) {
-            return;
+        let extents: SmallVec<[Extent; 4]> = groups.iter().map(|&group| self.extents[group as usize]).collect();
+        let size = extents.iter().map(|extent| extent.size).sum();
+        let waits = |extent: &Extent| extent.time < time && extent.used;
+        if size > MOST_NODES || extents.iter().any(waits) {
+            return false;
         }
-        self.parents[own as usize] = group;
-        self.extents[group as usize] = Extent { size: left.size + right.size, time, used: left.used || right.used };
+        let name = groups[0];
+        groups.iter().for_each(|&group| self.parents[group as usize] = name);
+        self.extents[name as usize] = Extent { size, time, used: extents.iter().any(|extent| extent.used) };
+        true
     }
 }

@@ -18,7 +18,7 @@ use crate::tape::var::{POISONED, Var};
 use crate::tape::{Mode, Tape};
 use crate::tensor::Tensor;
 pub use cache::{PlanCounters, plan_counters};
-pub use print::Plan;
+pub use print::{Plan, PlannedKernel};
 use select::Options;
 
 /// What a run leaves on the tape.
@@ -81,6 +81,33 @@ impl<T: Element> Tape<T> {
         }
     }
 
+    /// What would run for some outputs: kernels in order, what is fused, shapes, flops and bytes. Runs nothing.
+    ///
+    /// # Errors
+    /// The first mistake recorded on the tape; an output of another tape.
+    pub fn plan<'t, const N: usize>(&'t self, outputs: [Var<'t, T>; N]) -> Result<Plan> {
+        let ids = self.ids_of("plan", &outputs)?;
+        cache::with_selector(|selector| {
+            let inner = self.inner.borrow();
+            selector.select(&inner, &ids, Options { keep: false, separate: self.check_finite.get() });
+            let steps = cache::plan_of(&selector.selection, place::plan);
+            Ok(Plan::of(&inner, &selector.ids, &steps))
+        })
+    }
+
+    /// The nodes of outputs, after the mistakes that stand in the way.
+    #[track_caller]
+    fn ids_of(&self, op: &str, outputs: &[Var<'_, T>]) -> Result<SmallVec<[u32; 8]>> {
+        self.first_error()?;
+        if let Some(other) = outputs.iter().find(|output| !std::ptr::eq(self, output.tape)) {
+            other.tape.first_error()?;
+            let error = crate::Error::new(crate::ErrorKind::Tape, "a value of another tape was asked for");
+            return Err(error.op(op).at(std::panic::Location::caller()));
+        }
+        debug_assert!(outputs.iter().all(|output| output.id != POISONED), "a poisoned Var has an error on its tape");
+        Ok(outputs.iter().map(|output| output.id).collect())
+    }
+
     /// Computes several values as one plan.
     ///
     /// # Errors
@@ -107,15 +134,7 @@ impl<T: Element> Tape<T> {
     /// As `eval`.
     #[track_caller]
     pub fn eval_all<'t>(&'t self, outputs: &[Var<'t, T>]) -> Result<SmallVec<[Tensor<T>; 8]>> {
-        self.first_error()?;
-        if outputs.iter().any(|output| !std::ptr::eq(self, output.tape)) {
-            let message = "a value of another tape was asked for";
-            return Err(crate::Error::new(crate::ErrorKind::Tape, message)
-                .op("eval")
-                .at(std::panic::Location::caller()));
-        }
-        let ids: SmallVec<[u32; 8]> = outputs.iter().map(|output| output.id).collect();
-        debug_assert!(!ids.contains(&POISONED), "a poisoned Var has an error on its tape");
+        let ids = self.ids_of("eval", outputs)?;
         self.run_plan(&ids, if self.mode == Mode::Inference { Keep::Asked } else { Keep::All })
     }
 }

@@ -86,11 +86,7 @@ impl Placer<'_> {
 
     /// The node whose memory a node lies in.
     pub(crate) fn memory(&self, node: u32) -> u32 {
-        let mut node = self.simplified.replaced[node as usize];
-        while self.selection.tags[node as usize] == Tag::View {
-            node = self.simplified.replaced[self.selection.inputs(node)[0] as usize];
-        }
-        node
+        self.simplified.memory(self.selection, node)
     }
 
     fn find_last_uses(&mut self, kernels: &[Kernel]) {

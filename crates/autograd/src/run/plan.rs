@@ -42,6 +42,7 @@ pub(crate) struct Fused {
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) place: Place,
+    pub(crate) volume: usize,
     pub(crate) pattern: Pattern,
 }
 

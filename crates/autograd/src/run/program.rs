@@ -51,7 +51,8 @@ impl Writer<'_, '_> {
                 let pattern = self.pattern(operand);
                 let place = self.placer.place(operand);
                 self.loaded.push(operand);
-                self.fused.loads.push(Load { place, pattern });
+                let volume = self.placer.selection.shapes[operand as usize].volume();
+                self.fused.loads.push(Load { place, volume, pattern });
             }
         }
     }

@@ -62,6 +62,15 @@ impl Simplified {
         self.needed[node as usize] && self.replaced[node as usize] == node && !is_leaf
     }
 
+    /// The node whose memory a node lies in: views lie in their operand's.
+    pub(crate) fn memory(&self, selection: &Selection, node: u32) -> u32 {
+        let mut node = self.replaced[node as usize];
+        while selection.tags[node as usize] == Tag::View {
+            node = self.replaced[selection.inputs(node)[0] as usize];
+        }
+        node
+    }
+
     /// The inputs of a node after simplification.
     pub(crate) fn operands<'a>(&'a self, selection: &'a Selection, node: u32) -> impl Iterator<Item = u32> + 'a {
         selection.inputs(node).iter().map(|&input| self.replaced[input as usize])

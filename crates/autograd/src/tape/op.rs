@@ -55,6 +55,11 @@ pub trait Op<T: Element>: Identity + Debug {
         false
     }
 
+    /// Arithmetic operations, for the printed plan.
+    fn flops(&self, _inputs: &[&Shape], output: &Shape) -> usize {
+        output.volume()
+    }
+
     /// Whether derivatives may pass. Where not, the inputs count as not reached.
     fn is_differentiable(&self) -> bool {
         true
