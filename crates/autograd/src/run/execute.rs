@@ -315,9 +315,12 @@ impl<T: Element> Pass<'_, T> {
             Source::Register(i) => &registers[i as usize][..count],
             Source::Store(i) => &stores[i as usize][own..own + count],
         };
-        let sources: SmallVec<[&[T]; 4]> = instruction.sources.iter().map(source).collect();
+        let mut sources: [&[T]; 4] = [&[]; 4];
+        for (to, from) in sources.iter_mut().zip(&instruction.sources) {
+            *to = source(from);
+        }
         match row {
-            Some(row) => row(&sources, output),
+            Some(row) => row(&sources[..instruction.sources.len()], output),
             None => output.copy_from_slice(sources[0]),
         }
     }

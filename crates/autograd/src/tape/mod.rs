@@ -4,15 +4,16 @@ mod listing;
 pub(crate) mod node;
 pub(crate) mod op;
 mod record;
+mod recycle;
 pub(crate) mod var;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashTable;
+use rustc_hash::FxHashMap;
 
 use crate::error::{Error, Result};
 use crate::kernels::number::Element;
@@ -63,8 +64,8 @@ pub(crate) struct Inner<T: Element> {
     table: HashTable<u32>,
     scopes: Vec<Rc<str>>,
     scope: u32,
-    pub(crate) names: HashMap<u32, Rc<str>>,
-    pub(crate) parameters: HashMap<ParamId, u32>,
+    pub(crate) names: FxHashMap<u32, Rc<str>>,
+    pub(crate) parameters: FxHashMap<ParamId, u32>,
     /// Values that a forward pass wants parameters to take.
     pub(crate) updates: Vec<(ParamId, u32)>,
     /// Random draws recorded so far: each gets a stream of its own.
@@ -205,20 +206,25 @@ impl<T: Element> Tape<T> {
 }
 
 impl<T: Element> Inner<T> {
-    fn new() -> Self {
+    /// A tape's memory before it has any.
+    fn hollow() -> Self {
         Inner {
             nodes: Vec::new(),
             values: Vec::new(),
             table: HashTable::new(),
-            scopes: vec!["".into()],
+            scopes: Vec::new(),
             scope: 0,
-            names: HashMap::new(),
-            parameters: HashMap::new(),
+            names: FxHashMap::default(),
+            parameters: FxHashMap::default(),
             updates: Vec::new(),
             draws: 0,
             error: None,
             origin: None,
         }
+    }
+
+    fn new() -> Self {
+        Inner { scopes: vec!["".into()], ..Inner::hollow() }
     }
 
     fn clear(&mut self) {
@@ -261,6 +267,12 @@ impl<T: Element> Inner<T> {
     /// The scope of a node in words; empty for none.
     pub(crate) fn scope_of(&self, node: u32) -> Rc<str> {
         self.scopes[self.nodes[node as usize].scope as usize].clone()
+    }
+}
+
+impl<T: Element> Drop for Tape<T> {
+    fn drop(&mut self) {
+        recycle::put(std::mem::replace(self.inner.get_mut(), Inner::hollow()));
     }
 }
 
