@@ -8,8 +8,29 @@ use super::number::{Element, Lane, Number};
 /// Mark `value` and everything it calls `#[inline(always)]`: code that is not inlined is compiled without the vector
 /// instructions.
 pub trait Formula<const A: usize>: 'static {
+    /// Whether NaN results are computed again by the scalar functions: needed where `value` takes the sine, cosine or
+    /// tangent of an argument that may be huge, a wasted look at every result elsewhere.
+    const RETRIES: bool = true;
+
     /// The function.
     fn value<N: Number>(x: [N; A]) -> N;
+}
+
+/// Whether a text contains another: for constants.
+pub const fn contains(text: &str, part: &str) -> bool {
+    let (text, part) = (text.as_bytes(), part.as_bytes());
+    let mut start = 0;
+    while start + part.len() <= text.len() {
+        let mut same = 0;
+        while same < part.len() && text[start + same] == part[same] {
+            same += 1;
+        }
+        if same == part.len() {
+            return true;
+        }
+        start += 1;
+    }
+    false
 }
 
 /// Elements per block: few enough that one NaN costs no second look at many others.
@@ -60,9 +81,12 @@ impl<F: Formula<A>, T: Element, const A: usize> Kernel for Map<'_, F, T, A> {
                 inputs[k] = &inputs[k][start..end];
                 k += 1;
             }
-            let any_nan =
-                if FMA { each::<F, T, T::Fused, A>(inputs, output) } else { each::<F, T, T::Plain, A>(inputs, output) };
-            if any_nan {
+            if FMA {
+                each::<F, T, T::Fused, A>(inputs, output)
+            } else {
+                each::<F, T, T::Plain, A>(inputs, output)
+            };
+            if F::RETRIES && any_nan(output) {
                 again::<F, T, A>(inputs, output);
             }
             start = end;
@@ -70,10 +94,15 @@ impl<F: Formula<A>, T: Element, const A: usize> Kernel for Map<'_, F, T, A> {
     }
 }
 
-/// The loop that is vectorised; says whether any result is NaN.
+/// Whether any result is NaN: a pass of its own over the block, because in the loop it would keep the loop scalar.
 #[inline(always)]
-fn each<F: Formula<A>, T: Element, N: Lane<T>, const A: usize>(inputs: [&[T]; A], output: &mut [T]) -> bool {
-    let mut any_nan = false;
+fn any_nan<T: Element>(output: &[T]) -> bool {
+    output.iter().map(|y| u32::from(y.is_nan())).sum::<u32>() > 0
+}
+
+/// The loop that is vectorised.
+#[inline(always)]
+fn each<F: Formula<A>, T: Element, N: Lane<T>, const A: usize>(inputs: [&[T]; A], output: &mut [T]) {
     let length = output.len();
     // Slices cut to the length of the output need no bounds check in the loop.
     let mut cut = inputs;
@@ -92,10 +121,8 @@ fn each<F: Formula<A>, T: Element, N: Lane<T>, const A: usize>(inputs: [&[T]; A]
         }
         let y = F::value(x);
         output[i] = y.store();
-        any_nan |= y.is_nan();
         i += 1;
     }
-    any_nan
 }
 
 /// Computes the elements that came out NaN by the scalar functions, which know sines of huge arguments.

@@ -121,6 +121,10 @@ macro_rules! row {
         pub struct $row;
 
         impl $crate::ops::real::Formula<{ [$(stringify!($x)),+].len() }> for $row {
+            const RETRIES: bool = $crate::kernels::block::contains(stringify!($value), "sin()")
+                || $crate::kernels::block::contains(stringify!($value), "cos()")
+                || $crate::kernels::block::contains(stringify!($value), "tan()");
+
             #[inline(always)]
             fn value<N: $crate::kernels::number::Number>([$($x),+]: [N; { [$(stringify!($x)),+].len() }]) -> N {
                 $value
