@@ -37,22 +37,6 @@ row! {
     kinks: [];
 }
 row! {
-    Sigmoid(x) = "sigmoid({0})", sigmoid;
-    value: x.sigmoid();
-    pullback(y, g): [g.scaled(y * (y.constant(1.0) - y))];
-    derivatives: ["y (1 - y)"];
-    domain: [(-3.0, 3.0)];
-    kinks: [];
-}
-row! {
-    Relu(x) = "relu({0})", relu;
-    value: if x > N::of(0.0) { x } else { N::of(0.0) };
-    pullback(y, g): [x.gt(x.constant(0.0)).select(g, g.constant(0.0))];
-    derivatives: ["1 where x > 0, else 0"];
-    domain: [(-3.0, 3.0)];
-    kinks: [0.0];
-}
-row! {
     Greater(a, b) = "{0} > {1}", gt;
     value: if a > b { N::of(1.0) } else { N::of(0.0) };
     pullback(y, g): [Zero, Zero];
@@ -71,7 +55,7 @@ row! {
 macro_rules! m { ($($f:ident $r:ident),*) => { impl<T: Element> Var<'_, T> { $(
     /// interim
     #[track_caller] pub fn $f(self) -> Self { apply($r, [self]) } )* } } }
-m!(square Square, exp Exp, ln Ln, sqrt Sqrt, tanh Tanh, sigmoid Sigmoid, relu Relu);
+m!(square Square, exp Exp, ln Ln, sqrt Sqrt, tanh Tanh);
 row! {
     Square(x) = "{0}^2", square;
     value: x * x;

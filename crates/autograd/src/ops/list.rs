@@ -9,12 +9,30 @@ macro_rules! real_methods {
             square() => Square;
             exp() => Exp;
             tanh() => Tanh;
-            sigmoid() => Sigmoid;
-            relu() => Relu;
             ln() => Ln;
             sqrt() => Sqrt;
             gt(other) => Greater;
             select(a, b) => Select;
+            relu() => Relu;
+            relu6() => Relu6;
+            leaky_relu(slope) => LeakyRelu;
+            elu(alpha) => Elu;
+            celu(alpha) => Celu;
+            threshold(threshold, value) => Threshold;
+            gelu() => Gelu;
+            gelu_tanh() => GeluTanh;
+            silu() => Silu;
+            mish() => Mish;
+            sigmoid() => Sigmoid;
+            log_sigmoid() => LogSigmoid;
+            softplus() => Softplus;
+            softsign() => Softsign;
+            tanh_shrink() => TanhShrink;
+            hard_sigmoid() => HardSigmoid;
+            hard_swish() => HardSwish;
+            hard_tanh() => HardTanh;
+            hard_shrink(lambda) => HardShrink;
+            soft_shrink(lambda) => SoftShrink;
         }
     };
 }
@@ -35,7 +53,10 @@ registry! {
     rows:
         Negate 1, Sum2 2, Difference 2, Product 2, Quotient 2, Scaled 2,
         Square 1, Exp 1, Ln 1, Sqrt 1, Tanh 1,
-        Sigmoid 1, Relu 1,
+        Relu 1, Relu6 1, LeakyRelu 2, Elu 2, Celu 2, Threshold 3,
+        Gelu 1, NormalProbability 1, GeluTanh 1, Silu 1, Mish 1,
+        Sigmoid 1, LogSigmoid 1, Softplus 1, Softsign 1, TanhShrink 1,
+        HardSigmoid 1, HardSwish 1, HardTanh 1, HardShrink 2, SoftShrink 2,
         Greater 2, Select 3;
     ops:
         "sum" reduce::sum_samples,

@@ -1,5 +1,6 @@
 //! The registry: one place for each op. Must know no plan.
 
+mod activations;
 mod arithmetic;
 pub(crate) mod elementwise;
 mod functions;
@@ -10,6 +11,7 @@ mod reduce;
 pub mod registry;
 mod shape;
 
+pub use activations::*;
 pub use arithmetic::*;
 pub use functions::*;
 pub use list::REGISTRY;
