@@ -6,8 +6,7 @@
 //! never copied; columns are, into a panel on the stack, where they are not contiguous or too far apart. Products of
 //! one row (or column) whose long sides lie along the sum are dot products instead. Nothing is allocated.
 
-use super::dispatch::{self, Kernel, Level};
-use super::lanes::Lanes;
+use super::lanes::{LaneKernel, Lanes, across, launch};
 pub use super::lanes::Vectorised;
 use super::pool;
 use std::mem::MaybeUninit;
@@ -264,12 +263,7 @@ impl<T: Vectorised> Product<T> {
     }
 
     fn dispatch(&self, plan: Plan, rows: (usize, usize), columns: (usize, usize), panel: *mut T) {
-        let product = self;
-        match dispatch::level() {
-            Level::V4 => dispatch::run(Part::<T::V4> { product, plan, rows, columns, panel }),
-            Level::V3 => dispatch::run(Part::<T::V3> { product, plan, rows, columns, panel }),
-            Level::Baseline => dispatch::run(Part::<T::Baseline> { product, plan, rows, columns, panel }),
-        }
+        launch(Part { product: self, plan, rows, columns, panel });
     }
 }
 
@@ -290,25 +284,23 @@ fn grid(m: usize, n: usize, threads: usize, plan: Plan) -> (usize, usize) {
     best.1
 }
 
-/// Some rows and columns of a product, with the registers `L`.
-struct Part<'a, L: Lanes> {
-    product: &'a Product<L::Scalar>,
+/// Some rows and columns of a product.
+struct Part<'a, T> {
+    product: &'a Product<T>,
     plan: Plan,
     rows: (usize, usize),
     columns: (usize, usize),
     /// Room for `PANEL` bytes if the plan packs.
-    panel: *mut L::Scalar,
+    panel: *mut T,
 }
 
-impl<L: Lanes> Kernel for Part<'_, L> {
-    type Output = ();
-
+impl<T: Vectorised> LaneKernel<T> for Part<'_, T> {
     #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        // SAFETY: `Product::dispatch` chooses `L` by the level that `dispatch::run` compiles this copy for, `matmul_batch`
-        // has checked the product, and the rows and columns are inside it.
+    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
+        // SAFETY: `launch` chooses registers that the machine has, `matmul_batch` has checked the product, and the rows
+        // and columns are inside it.
         unsafe {
-            if self.plan == Plan::Dots { self.dots() } else { self.tiles() }
+            if self.plan == Plan::Dots { self.dots::<L>() } else { self.tiles::<L>() }
         }
     }
 }
@@ -329,11 +321,11 @@ struct Tile<T> {
     add: bool,
 }
 
-impl<L: Lanes> Part<'_, L> {
+impl<T: Vectorised> Part<'_, T> {
     /// # Safety
     /// As in `run`.
     #[inline(always)]
-    unsafe fn tiles(&self) {
+    unsafe fn tiles<L: Lanes<Scalar = T>>(&self) {
         let (p, panel) = (self.product, self.panel);
         let [_, n, k] = p.sizes;
         let rows = self.rows.1 - self.rows.0;
@@ -375,7 +367,7 @@ impl<L: Lanes> Part<'_, L> {
     /// # Safety
     /// As in `run`.
     #[inline(always)]
-    unsafe fn dots(&self) {
+    unsafe fn dots<L: Lanes<Scalar = T>>(&self) {
         let p = self.product;
         let [_, n, k] = p.sizes;
         for row in self.rows.0..self.rows.1 {
@@ -573,7 +565,7 @@ unsafe fn dot<L: Lanes, const C: usize>(
             i += L::WIDTH;
         }
         for c in 0..C {
-            let sum = L::sum(L::add(sums[c][0], sums[c][1]));
+            let sum = across::<L>(L::add(sums[c][0], sums[c][1]), L::add);
             *out.add(c) = if add { *out.add(c) + sum } else { sum };
         }
     }
