@@ -32,15 +32,35 @@ fn buffer<T: Copy + From<i8>>(count: usize) -> &'static mut [T] {
     &mut data[skip..skip + count]
 }
 
-fn gemm_crate<T: 'static + Copy + From<i8>>(sizes: [usize; 3], a: View<'_, T>, b: View<'_, T>, out: &mut [T]) {
+fn gemm_crate<T: 'static + Copy + From<i8>>(
+    sizes: [usize; 3],
+    a: View<'_, T>,
+    b: View<'_, T>,
+    out: &mut [T],
+) {
     let [m, n, k] = sizes;
     // SAFETY: the views and the output have the sizes given.
     unsafe {
         gemm::gemm(
-            m, n, k, out.as_mut_ptr(), 1, n as isize, false,
-            a.data.as_ptr(), a.strides.1 as isize, a.strides.0 as isize,
-            b.data.as_ptr(), b.strides.1 as isize, b.strides.0 as isize,
-            T::from(0), T::from(1), false, false, false, gemm::Parallelism::None,
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            false,
+            a.data.as_ptr(),
+            a.strides.1 as isize,
+            a.strides.0 as isize,
+            b.data.as_ptr(),
+            b.strides.1 as isize,
+            b.strides.0 as isize,
+            T::from(0),
+            T::from(1),
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
         );
     }
 }
@@ -51,10 +71,22 @@ where
 {
     let [m, n, k] = sizes;
     let (a, b, out) = (buffer::<T>(m * k), buffer::<T>(k * n), buffer::<T>(m * n));
-    let a = if left { View::transposed(a, m) } else { View::rows(a, k) };
-    let b = if right { View::transposed(b, k) } else { View::rows(b, n) };
+    let a = if left {
+        View::transposed(a, m)
+    } else {
+        View::rows(a, k)
+    };
+    let b = if right {
+        View::transposed(b, k)
+    } else {
+        View::rows(b, n)
+    };
     let flops = 2e-9 * (m * n * k) as f64;
-    let mut line = format!("{name:32} {m:5}x{k}x{n} {}{}", if left { "T" } else { "-" }, if right { "T" } else { "-" });
+    let mut line = format!(
+        "{name:32} {m:5}x{k}x{n} {}{}",
+        if left { "T" } else { "-" },
+        if right { "T" } else { "-" }
+    );
     for threads in [1, 2] {
         pool::set_threads(threads);
         let (best, median) = time(|| matmul(sizes, a, b, out, false).expect("sizes fit"));
@@ -64,7 +96,12 @@ where
         }
     }
     let (best, median) = time(|| gemm_crate(sizes, a, b, out));
-    println!("{line}  crate {:6.1} ({:6.1}) {:8.0} ns", flops / best, flops / median, best * 1e9);
+    println!(
+        "{line}  crate {:6.1} ({:6.1}) {:8.0} ns",
+        flops / best,
+        flops / median,
+        best * 1e9
+    );
 }
 
 fn products<T>()
@@ -99,8 +136,16 @@ fn dispatch() {
     for threads in [2, 3, 8] {
         pool::set_threads(threads);
         for tasks in [2, 16] {
-            let (best, median) = time(|| pool::run(tasks, &|i| { std::hint::black_box(i); }));
-            println!("dispatch, {threads} threads, {tasks} tasks: {:.0} ({:.0}) ns", best * 1e9, median * 1e9);
+            let (best, median) = time(|| {
+                pool::run(tasks, &|i| {
+                    std::hint::black_box(i);
+                })
+            });
+            println!(
+                "dispatch, {threads} threads, {tasks} tasks: {:.0} ({:.0}) ns",
+                best * 1e9,
+                median * 1e9
+            );
         }
     }
     for us in [1.0, 5.0, 20.0, 200.0] {
@@ -112,7 +157,11 @@ fn dispatch() {
         };
         pool::set_threads(2);
         let (best, median) = time(|| pool::run(2, &|_| work()));
-        println!("two halves of {us} us: {:.2} ({:.2}) us", best * 1e6, median * 1e6);
+        println!(
+            "two halves of {us} us: {:.2} ({:.2}) us",
+            best * 1e6,
+            median * 1e6
+        );
     }
 }
 
@@ -122,7 +171,12 @@ fn rate(name: &str, bytes: usize, unit: usize, mut body: impl FnMut()) {
         pool::set_threads(threads);
         let (best, median) = time(&mut body);
         let speed = |seconds: f64| bytes as f64 / seconds * 1e-9;
-        line += &format!("  {threads}T {:6.1} ({:6.1}) GB/s {:9.0} ns", speed(best), speed(median), best * 1e9);
+        line += &format!(
+            "  {threads}T {:6.1} ({:6.1}) GB/s {:9.0} ns",
+            speed(best),
+            speed(median),
+            best * 1e9
+        );
         line += &format!(" {:5.2} ns each", best * 1e9 / unit as f64);
     }
     println!("{line}");
@@ -131,23 +185,54 @@ fn rate(name: &str, bytes: usize, unit: usize, mut body: impl FnMut()) {
 fn reductions<T: reduce::Real + From<i8>>() {
     let name = std::any::type_name::<T>();
     for shape in [
-        [128, 784, 1], [128, 128, 1], [128, 10, 1], [1, 128, 128], [1, 128, 10], [1, 1_000_000, 1], [1, 16_384, 1],
-        [1000, 1000, 1], [1, 1000, 1000], [1, 100_000, 10], [64, 784, 32], [1, 50_000, 64],
+        [128, 784, 1],
+        [128, 128, 1],
+        [128, 10, 1],
+        [1, 128, 128],
+        [1, 128, 10],
+        [1, 1_000_000, 1],
+        [1, 16_384, 1],
+        [1000, 1000, 1],
+        [1, 1000, 1000],
+        [1, 100_000, 10],
+        [64, 784, 32],
+        [1, 50_000, 64],
     ] {
         let count = shape.iter().product();
         let (data, out) = (buffer::<T>(count), buffer::<T>(shape[0] * shape[2]));
         let bytes = count * size_of::<T>();
-        rate(&format!("sum {name} {shape:?}"), bytes, count, || reduce::sum(data, shape, out));
-        rate(&format!("max {name} {shape:?}"), bytes, count, || reduce::max(data, shape, out));
+        rate(&format!("sum {name} {shape:?}"), bytes, count, || {
+            reduce::sum(data, shape, out)
+        });
+        rate(&format!("max {name} {shape:?}"), bytes, count, || {
+            reduce::max(data, shape, out)
+        });
         let mut places = vec![0; shape[0] * shape[2]];
-        rate(&format!("argmax {name} {shape:?}"), bytes, count, || reduce::argmax(data, shape, &mut places));
+        rate(&format!("argmax {name} {shape:?}"), bytes, count, || {
+            reduce::argmax(data, shape, &mut places)
+        });
     }
     for [rows, n] in [[128, 10], [1024, 64], [128, 1000]] {
         let (data, out) = (buffer::<T>(rows * n), buffer::<T>(rows * n));
         let bytes = 2 * rows * n * size_of::<T>();
-        rate(&format!("softmax {name} {rows} x {n}"), bytes, rows * n, || reduce::softmax(data, n, out));
-        rate(&format!("log_softmax {name} {rows} x {n}"), bytes, rows * n, || reduce::log_softmax(data, n, out));
-        rate(&format!("logsumexp {name} {rows} x {n}"), bytes, rows * n, || reduce::logsumexp(data, n, &mut out[..rows]));
+        rate(
+            &format!("softmax {name} {rows} x {n}"),
+            bytes,
+            rows * n,
+            || reduce::softmax(data, n, out),
+        );
+        rate(
+            &format!("log_softmax {name} {rows} x {n}"),
+            bytes,
+            rows * n,
+            || reduce::log_softmax(data, n, out),
+        );
+        rate(
+            &format!("logsumexp {name} {rows} x {n}"),
+            bytes,
+            rows * n,
+            || reduce::logsumexp(data, n, &mut out[..rows]),
+        );
     }
 }
 
@@ -156,9 +241,15 @@ fn random<T: philox::Draw + From<i8>>() {
     for count in [4096, 100_000] {
         let out = buffer::<T>(count);
         let bytes = count * size_of::<T>();
-        rate(&format!("uniform {name} {count}"), bytes, count, || philox::fill_uniform(1, 2, out));
-        rate(&format!("normal {name} {count}"), bytes, count, || philox::fill_normal(1, 2, out));
-        rate(&format!("bernoulli {name} {count}"), bytes, count, || philox::fill_bernoulli(1, 2, 0.9, out));
+        rate(&format!("uniform {name} {count}"), bytes, count, || {
+            philox::fill_uniform(1, 2, out)
+        });
+        rate(&format!("normal {name} {count}"), bytes, count, || {
+            philox::fill_normal(1, 2, out)
+        });
+        rate(&format!("bernoulli {name} {count}"), bytes, count, || {
+            philox::fill_bernoulli(1, 2, 0.9, out)
+        });
     }
 }
 

@@ -6,9 +6,10 @@
 //! never copied; columns are, into a panel on the stack, where they are not contiguous or too far apart. Products of
 //! one row (or column) whose long sides lie along the sum are dot products instead. Nothing is allocated.
 
-use super::lanes::{LaneKernel, Lanes, across, launch};
 pub use super::lanes::Vectorised;
+use super::lanes::{LaneKernel, Lanes, launch};
 use super::pool;
+use super::tile::{ROWS, Tile, band, dot, pack};
 use std::mem::MaybeUninit;
 
 /// A matrix in a slice: element (i, j) lies at `i * strides.0 + j * strides.1`.
@@ -23,12 +24,18 @@ pub struct View<'a, T> {
 impl<'a, T> View<'a, T> {
     /// A row-major matrix with `columns` columns.
     pub fn rows(data: &'a [T], columns: usize) -> Self {
-        Self { data, strides: (columns, 1) }
+        Self {
+            data,
+            strides: (columns, 1),
+        }
     }
 
     /// The transpose of a row-major matrix with `rows` columns: its columns are contiguous.
     pub fn transposed(data: &'a [T], rows: usize) -> Self {
-        Self { data, strides: (1, rows) }
+        Self {
+            data,
+            strides: (1, rows),
+        }
     }
 }
 
@@ -41,7 +48,11 @@ pub struct TooShort {
 
 impl std::fmt::Display for TooShort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "operand {} of a matrix product has too few elements for its sizes and strides", self.operand)
+        write!(
+            f,
+            "operand {} of a matrix product has too few elements for its sizes and strides",
+            self.operand
+        )
     }
 }
 
@@ -49,12 +60,6 @@ impl std::error::Error for TooShort {}
 
 /// How many steps of the sum a tile takes before it adds to the output: a panel of so many rows stays near the core.
 const DEPTH: usize = 256;
-
-/// The rows of a tile.
-const ROWS: usize = 6;
-
-/// The rows of a tile one register wide.
-const TALL: usize = 8;
 
 /// The bytes of a panel: `DEPTH` rows of 4 registers of 64 bytes.
 const PANEL: usize = DEPTH * 256;
@@ -94,7 +99,9 @@ pub fn matmul_batch<T: Vectorised>(
     accumulate: bool,
 ) -> Result<(), TooShort> {
     let length = m.checked_mul(n).and_then(|x| x.checked_mul(batch));
-    let length = length.filter(|&x| x <= out.len()).ok_or(TooShort { operand: "out" })?;
+    let length = length
+        .filter(|&x| x <= out.len())
+        .ok_or(TooShort { operand: "out" })?;
     if length == 0 {
         return Ok(());
     }
@@ -104,8 +111,16 @@ pub fn matmul_batch<T: Vectorised>(
         }
         return Ok(());
     }
-    check("a", a.data.len(), [(batch, a_batch), (m, a.strides.0), (k, a.strides.1)])?;
-    check("b", b.data.len(), [(batch, b_batch), (k, b.strides.0), (n, b.strides.1)])?;
+    check(
+        "a",
+        a.data.len(),
+        [(batch, a_batch), (m, a.strides.0), (k, a.strides.1)],
+    )?;
+    check(
+        "b",
+        b.data.len(),
+        [(batch, b_batch), (k, b.strides.0), (n, b.strides.1)],
+    )?;
     let product = Product {
         sizes: [m, n, k],
         a: a.data.as_ptr(),
@@ -120,7 +135,12 @@ pub fn matmul_batch<T: Vectorised>(
     } else if b_batch == 0 && (a_batch == m * a.strides.0 || m == 1) {
         // The matrices of `a` lie below one another: one tall product.
         let a_strides = (if m == 1 { a_batch } else { a.strides.0 }, a.strides.1);
-        Product { sizes: [m * batch, n, k], a_strides, ..product }.parallel();
+        Product {
+            sizes: [m * batch, n, k],
+            a_strides,
+            ..product
+        }
+        .parallel();
     } else {
         product.batch(batch, a_batch, b_batch);
     }
@@ -188,7 +208,11 @@ impl<T: Vectorised> Product<T> {
         }
         // Rows of `b` far apart cost a page each; with many rows of `a` a copy is cheaper.
         let far = self.b_strides.0 * size_of::<T>() >= 2048 && m >= 64;
-        if n == 1 || (self.b_strides.1 == 1 && !far) { Plan::Direct } else { Plan::Packed }
+        if n == 1 || (self.b_strides.1 == 1 && !far) {
+            Plan::Direct
+        } else {
+            Plan::Packed
+        }
     }
 
     fn parallel(self) {
@@ -197,7 +221,11 @@ impl<T: Vectorised> Product<T> {
         let plan = this.plan();
         let work = m.saturating_mul(n).saturating_mul(k);
         let least = if m <= 3 { PARALLEL_VECTOR } else { PARALLEL };
-        let threads = if work < least { 1 } else { pool::threads().min(work / (least / 2)) };
+        let threads = if work < least {
+            1
+        } else {
+            pool::threads().min(work / (least / 2))
+        };
         if threads == 1 {
             return this.part(plan, (0, m), (0, n));
         }
@@ -207,7 +235,11 @@ impl<T: Vectorised> Product<T> {
             let (i, j) = (task / across, task % across);
             // Columns are cut at multiples of a cache line, so that two threads seldom write the same one.
             let cut = |j: usize| (n.div_ceil(unit) * j / across * unit).min(n);
-            this.part(plan, (m * i / down, m * (i + 1) / down), (cut(j), cut(j + 1)));
+            this.part(
+                plan,
+                (m * i / down, m * (i + 1) / down),
+                (cut(j), cut(j + 1)),
+            );
         });
     }
 
@@ -263,7 +295,13 @@ impl<T: Vectorised> Product<T> {
     }
 
     fn dispatch(&self, plan: Plan, rows: (usize, usize), columns: (usize, usize), panel: *mut T) {
-        launch(Part { product: self, plan, rows, columns, panel });
+        launch(Part {
+            product: self,
+            plan,
+            rows,
+            columns,
+            panel,
+        });
     }
 }
 
@@ -272,7 +310,9 @@ fn grid(m: usize, n: usize, threads: usize, plan: Plan) -> (usize, usize) {
     let mut best = (usize::MAX, (1, 1));
     for down in (1..=threads.min(m)).filter(|down| threads.is_multiple_of(*down)) {
         let across = threads / down;
-        let rows = m.div_ceil(down).next_multiple_of(if m <= 3 { 1 } else { ROWS / 2 });
+        let rows = m
+            .div_ceil(down)
+            .next_multiple_of(if m <= 3 { 1 } else { ROWS / 2 });
         let columns = n.div_ceil(across).next_multiple_of(16);
         // Packing a panel costs about as much as four rows of the product, and wide parts are a little faster.
         let extra = if plan == Plan::Packed { 4 } else { 1 };
@@ -300,25 +340,13 @@ impl<T: Vectorised> LaneKernel<T> for Part<'_, T> {
         // SAFETY: `launch` chooses registers that the machine has, `matmul_batch` has checked the product, and the rows
         // and columns are inside it.
         unsafe {
-            if self.plan == Plan::Dots { self.dots::<L>() } else { self.tiles::<L>() }
+            if self.plan == Plan::Dots {
+                self.dots::<L>()
+            } else {
+                self.tiles::<L>()
+            }
         }
     }
-}
-
-/// What a tile reads and writes: pointers to its first elements and distances between rows.
-#[derive(Clone, Copy)]
-struct Tile<T> {
-    depth: usize,
-    a: *const T,
-    a_strides: (usize, usize),
-    b: *const T,
-    b_stride: usize,
-    out: *mut T,
-    out_stride: usize,
-    /// Columns in the last register.
-    last: usize,
-    /// Whether to add to what is in `out`.
-    add: bool,
 }
 
 impl<T: Vectorised> Part<'_, T> {
@@ -329,7 +357,11 @@ impl<T: Vectorised> Part<'_, T> {
         let (p, panel) = (self.product, self.panel);
         let [_, n, k] = p.sizes;
         let rows = self.rows.1 - self.rows.0;
-        let across = if rows <= 2 && self.plan == Plan::Direct { L::WIDE } else { L::ACROSS };
+        let across = if rows <= 2 && self.plan == Plan::Direct {
+            L::WIDE
+        } else {
+            L::ACROSS
+        };
         let blocks = k.div_ceil(DEPTH);
         for block in 0..blocks {
             let (from, to) = (k * block / blocks, k * (block + 1) / blocks);
@@ -343,7 +375,13 @@ impl<T: Vectorised> Part<'_, T> {
                     let mut b = p.b.add(from * p.b_strides.0 + column * p.b_strides.1);
                     let mut b_stride = p.b_strides.0;
                     if self.plan == Plan::Packed {
-                        pack::<L>(b, p.b_strides, (to - from, count), panel, registers * L::WIDTH);
+                        pack::<L>(
+                            b,
+                            p.b_strides,
+                            (to - from, count),
+                            panel,
+                            registers * L::WIDTH,
+                        );
                         (b, b_stride) = (panel, registers * L::WIDTH);
                     }
                     let tile = Tile {
@@ -394,182 +432,6 @@ impl<T: Vectorised> Part<'_, T> {
 /// Room for the copy of a part of `b`.
 #[repr(align(64))]
 struct Panel(MaybeUninit<[u8; PANEL]>);
-
-/// Copies rows and columns of `b` to a panel with `width` columns, the missing ones 0.
-///
-/// # Safety
-/// The rows and columns are inside `b`, and `panel` has room for `rows * width` elements.
-#[inline(always)]
-unsafe fn pack<L: Lanes>(
-    b: *const L::Scalar,
-    strides: (usize, usize),
-    (rows, columns): (usize, usize),
-    panel: *mut L::Scalar,
-    width: usize,
-) {
-    // SAFETY: the caller's promise; `last` columns are in the last register.
-    unsafe {
-        if strides.1 == 1 {
-            let full = columns / L::WIDTH;
-            let mask = L::mask(columns - full * L::WIDTH);
-            for i in 0..rows {
-                let (from, to) = (b.add(i * strides.0), panel.add(i * width));
-                for r in 0..full {
-                    L::store(to.add(r * L::WIDTH), L::load(from.add(r * L::WIDTH)));
-                }
-                if columns > full * L::WIDTH {
-                    let r = full * L::WIDTH;
-                    L::store(to.add(r), L::load_some(from.add(r), mask));
-                }
-            }
-            return;
-        }
-        if columns < width {
-            for i in 0..rows {
-                L::store(panel.add(i * width + width - L::WIDTH), L::zero());
-            }
-        }
-        // Eight columns at a time, so that the lines being read stay in the nearest cache.
-        let mut j = 0;
-        while j < columns {
-            let some = (columns - j).min(8);
-            for i in 0..rows {
-                for l in j..j + some {
-                    *panel.add(i * width + l) = *b.add(i * strides.0 + l * strides.1);
-                }
-            }
-            j += some;
-        }
-    }
-}
-
-/// All tiles of a band of columns: as even heights as possible, since a tile of one row costs like one of three.
-///
-/// # Safety
-/// `tile` describes `rows` rows and `registers` registers of a checked product.
-#[inline(always)]
-unsafe fn band<L: Lanes>(mut tile: Tile<L::Scalar>, rows: usize, registers: usize) {
-    let most = if registers == 1 { TALL } else if registers > 4 { 2 } else { ROWS };
-    let tiles = rows.div_ceil(most);
-    for index in 0..tiles {
-        let height = rows * (index + 1) / tiles - rows * index / tiles;
-        // SAFETY: the caller's promise; the tiles follow one another down the rows.
-        unsafe {
-            by_height::<L>(tile, height, registers);
-            tile.a = tile.a.wrapping_add(height * tile.a_strides.0);
-            tile.out = tile.out.wrapping_add(height * tile.out_stride);
-        }
-    }
-}
-
-/// # Safety
-/// As for [`band`].
-#[inline(always)]
-unsafe fn by_height<L: Lanes>(tile: Tile<L::Scalar>, height: usize, registers: usize) {
-    macro_rules! choose {
-        ($($width:literal: $($height:literal)*;)*) => {
-            match (registers, height) {
-                // SAFETY: the caller's promise.
-                $($(($width, $height) => unsafe { multiply::<L, $height, $width>(tile) },)*)*
-                _ => unreachable!("tiles have the sizes above"),
-            }
-        };
-    }
-    if L::ACROSS >= 4 {
-        choose! {
-            1: 1 2 3 4 5 6 7 8; 2: 1 2 3 4 5 6; 3: 1 2 3 4 5 6; 4: 1 2 3 4 5 6;
-            5: 1 2; 6: 1 2; 7: 1 2; 8: 1 2;
-        }
-    } else {
-        choose! { 1: 1 2 3 4 5 6 7 8; 2: 1 2 3 4 5 6; 3: 1 2; 4: 1 2; }
-    }
-}
-
-/// One tile of `R` rows by `V` registers.
-///
-/// # Safety
-/// `tile` describes `R` rows and `V` registers, `last` columns in the last, of a checked product.
-#[inline(always)]
-unsafe fn multiply<L: Lanes, const R: usize, const V: usize>(tile: Tile<L::Scalar>) {
-    let mask = L::mask(tile.last);
-    let mut sums = [[L::zero(); V]; R];
-    let (mut a, mut b) = (tile.a, tile.b);
-    for _ in 0..tile.depth {
-        // SAFETY: the caller's promise; the pointers pass the last element only after the last step.
-        unsafe {
-            let mut row = [L::zero(); V];
-            for v in 0..V - 1 {
-                row[v] = L::load(b.add(v * L::WIDTH));
-            }
-            row[V - 1] = L::load_some(b.add((V - 1) * L::WIDTH), mask);
-            for r in 0..R {
-                let x = L::splat(*a.add(r * tile.a_strides.0));
-                for v in 0..V {
-                    sums[r][v] = L::mul_add(x, row[v], sums[r][v]);
-                }
-            }
-        }
-        a = a.wrapping_add(tile.a_strides.1);
-        b = b.wrapping_add(tile.b_stride);
-    }
-    for (r, row) in sums.iter().enumerate() {
-        for (v, &sum) in row.iter().enumerate() {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let out = tile.out.add(r * tile.out_stride + v * L::WIDTH);
-                if v + 1 < V {
-                    L::store(out, if tile.add { L::add(L::load(out), sum) } else { sum });
-                } else if tile.add {
-                    L::store_some(out, mask, L::add(L::load_some(out, mask), sum));
-                } else {
-                    L::store_some(out, mask, sum);
-                }
-            }
-        }
-    }
-}
-
-/// `C` dot products of one row with columns `stride` apart, in two registers each.
-///
-/// # Safety
-/// `a` and each column have `k` elements, `out` has `C`.
-#[inline(always)]
-unsafe fn dot<L: Lanes, const C: usize>(
-    k: usize,
-    a: *const L::Scalar,
-    b: *const L::Scalar,
-    stride: usize,
-    out: *mut L::Scalar,
-    add: bool,
-) {
-    let mut sums = [[L::zero(); 2]; C];
-    let mut i = 0;
-    // SAFETY: the caller's promise; a step reads only below `k`.
-    unsafe {
-        while i + 2 * L::WIDTH <= k {
-            for half in 0..2 {
-                let at = i + half * L::WIDTH;
-                let x = L::load(a.add(at));
-                for c in 0..C {
-                    sums[c][half] = L::mul_add(x, L::load(b.add(c * stride + at)), sums[c][half]);
-                }
-            }
-            i += 2 * L::WIDTH;
-        }
-        while i < k {
-            let mask = L::mask((k - i).min(L::WIDTH));
-            let x = L::load_some(a.add(i), mask);
-            for c in 0..C {
-                sums[c][0] = L::mul_add(x, L::load_some(b.add(c * stride + i), mask), sums[c][0]);
-            }
-            i += L::WIDTH;
-        }
-        for c in 0..C {
-            let sum = across::<L>(L::add(sums[c][0], sums[c][1]), L::add);
-            *out.add(c) = if add { *out.add(c) + sum } else { sum };
-        }
-    }
-}
 
 #[cfg(all(test, not(loom)))]
 #[path = "gemm_tests.rs"]

@@ -58,7 +58,11 @@ pub(crate) trait Lanes: Copy {
     ///
     /// # Safety
     /// As for `load_some`.
-    unsafe fn load_or(from: *const Self::Scalar, mask: Self::Mask, other: Self::Vector) -> Self::Vector;
+    unsafe fn load_or(
+        from: *const Self::Scalar,
+        mask: Self::Mask,
+        other: Self::Vector,
+    ) -> Self::Vector;
     /// Stores the lanes of the mask.
     ///
     /// # Safety
@@ -68,7 +72,10 @@ pub(crate) trait Lanes: Copy {
 
 /// Joins all lanes with `join`, by halving; `join` must not care about the order of its two operands.
 #[inline(always)]
-pub(crate) fn across<L: Lanes>(mut v: L::Vector, join: impl Fn(L::Vector, L::Vector) -> L::Vector) -> L::Scalar {
+pub(crate) fn across<L: Lanes>(
+    mut v: L::Vector,
+    join: impl Fn(L::Vector, L::Vector) -> L::Vector,
+) -> L::Scalar {
     let mut step = L::WIDTH / 2;
     while step > 0 {
         v = join(v, L::exchange(v, step));
@@ -148,7 +155,11 @@ macro_rules! plain {
             fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector {
                 // Without the instruction a fused multiply-add is a slow library call.
                 std::array::from_fn(|i| {
-                    if cfg!(target_arch = "aarch64") { a[i].mul_add(b[i], c[i]) } else { a[i] * b[i] + c[i] }
+                    if cfg!(target_arch = "aarch64") {
+                        a[i].mul_add(b[i], c[i])
+                    } else {
+                        a[i] * b[i] + c[i]
+                    }
                 })
             }
             #[inline(always)]
@@ -162,11 +173,23 @@ macro_rules! plain {
             #[inline(always)]
             fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector {
                 // Where `b` is not a number no comparison holds and `b` is taken.
-                std::array::from_fn(|i| if (a[i] > b[i]) | a[i].is_nan() { a[i] } else { b[i] })
+                std::array::from_fn(|i| {
+                    if (a[i] > b[i]) | a[i].is_nan() {
+                        a[i]
+                    } else {
+                        b[i]
+                    }
+                })
             }
             #[inline(always)]
             fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
-                std::array::from_fn(|i| if (a[i] < b[i]) | a[i].is_nan() { a[i] } else { b[i] })
+                std::array::from_fn(|i| {
+                    if (a[i] < b[i]) | a[i].is_nan() {
+                        a[i]
+                    } else {
+                        b[i]
+                    }
+                })
             }
             #[inline(always)]
             fn exchange(v: Self::Vector, step: usize) -> Self::Vector {
@@ -362,7 +385,13 @@ mod choice {
     }
 
     registers!(
-        Zmm<f32>, f32, __m512, __mmask16, 16, 4, 8,
+        Zmm<f32>,
+        f32,
+        __m512,
+        __mmask16,
+        16,
+        4,
+        8,
         |count: usize| ((1_u32 << count) - 1) as __mmask16,
         |v, step| match step {
             8 => _mm512_shuffle_f32x4::<0x4E>(v, v),
@@ -370,31 +399,73 @@ mod choice {
             2 => _mm512_permute_ps::<0x4E>(v),
             _ => _mm512_permute_ps::<0xB1>(v),
         },
-        _mm512_cvtss_f32, _mm512_mul_ps,
+        _mm512_cvtss_f32,
+        _mm512_mul_ps,
         // The instruction gives its second operand if either is not a number, so only the first is left to mend.
-        |a, b| _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
-        |a, b| _mm512_mask_mov_ps(_mm512_min_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
-        _mm512_setzero_ps, _mm512_set1_ps, _mm512_fmadd_ps, _mm512_add_ps,
-        _mm512_loadu_ps, _mm512_storeu_ps, |p, m| _mm512_maskz_loadu_ps(m, p),
-        |p, m, v| _mm512_mask_loadu_ps(v, m, p), _mm512_mask_storeu_ps
+        |a, b| _mm512_mask_mov_ps(
+            _mm512_max_ps(a, b),
+            _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a),
+            a
+        ),
+        |a, b| _mm512_mask_mov_ps(
+            _mm512_min_ps(a, b),
+            _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a),
+            a
+        ),
+        _mm512_setzero_ps,
+        _mm512_set1_ps,
+        _mm512_fmadd_ps,
+        _mm512_add_ps,
+        _mm512_loadu_ps,
+        _mm512_storeu_ps,
+        |p, m| _mm512_maskz_loadu_ps(m, p),
+        |p, m, v| _mm512_mask_loadu_ps(v, m, p),
+        _mm512_mask_storeu_ps
     );
     registers!(
-        Zmm<f64>, f64, __m512d, __mmask8, 8, 4, 8,
+        Zmm<f64>,
+        f64,
+        __m512d,
+        __mmask8,
+        8,
+        4,
+        8,
         |count: usize| ((1_u32 << count) - 1) as __mmask8,
         |v, step| match step {
             4 => _mm512_shuffle_f64x2::<0x4E>(v, v),
             2 => _mm512_shuffle_f64x2::<0xB1>(v, v),
             _ => _mm512_permute_pd::<0x55>(v),
         },
-        _mm512_cvtsd_f64, _mm512_mul_pd,
-        |a, b| _mm512_mask_mov_pd(_mm512_max_pd(a, b), _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(a, a), a),
-        |a, b| _mm512_mask_mov_pd(_mm512_min_pd(a, b), _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(a, a), a),
-        _mm512_setzero_pd, _mm512_set1_pd, _mm512_fmadd_pd, _mm512_add_pd,
-        _mm512_loadu_pd, _mm512_storeu_pd, |p, m| _mm512_maskz_loadu_pd(m, p),
-        |p, m, v| _mm512_mask_loadu_pd(v, m, p), _mm512_mask_storeu_pd
+        _mm512_cvtsd_f64,
+        _mm512_mul_pd,
+        |a, b| _mm512_mask_mov_pd(
+            _mm512_max_pd(a, b),
+            _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(a, a),
+            a
+        ),
+        |a, b| _mm512_mask_mov_pd(
+            _mm512_min_pd(a, b),
+            _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(a, a),
+            a
+        ),
+        _mm512_setzero_pd,
+        _mm512_set1_pd,
+        _mm512_fmadd_pd,
+        _mm512_add_pd,
+        _mm512_loadu_pd,
+        _mm512_storeu_pd,
+        |p, m| _mm512_maskz_loadu_pd(m, p),
+        |p, m, v| _mm512_mask_loadu_pd(v, m, p),
+        _mm512_mask_storeu_pd
     );
     registers!(
-        Ymm<f32>, f32, __m256, __m256i, 8, 2, 4,
+        Ymm<f32>,
+        f32,
+        __m256,
+        __m256i,
+        8,
+        2,
+        4,
         |count: usize| _mm256_cmpgt_epi32(
             _mm256_set1_epi32(count as i32),
             _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)
@@ -404,15 +475,28 @@ mod choice {
             2 => _mm256_permute_ps::<0x4E>(v),
             _ => _mm256_permute_ps::<0xB1>(v),
         },
-        _mm256_cvtss_f32, _mm256_mul_ps,
+        _mm256_cvtss_f32,
+        _mm256_mul_ps,
         |a, b| _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
         |a, b| _mm256_blendv_ps(_mm256_min_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
-        _mm256_setzero_ps, _mm256_set1_ps, _mm256_fmadd_ps, _mm256_add_ps,
-        _mm256_loadu_ps, _mm256_storeu_ps, |p, m| _mm256_maskload_ps(p, m),
-        |p, m, v| _mm256_blendv_ps(v, _mm256_maskload_ps(p, m), _mm256_castsi256_ps(m)), _mm256_maskstore_ps
+        _mm256_setzero_ps,
+        _mm256_set1_ps,
+        _mm256_fmadd_ps,
+        _mm256_add_ps,
+        _mm256_loadu_ps,
+        _mm256_storeu_ps,
+        |p, m| _mm256_maskload_ps(p, m),
+        |p, m, v| _mm256_blendv_ps(v, _mm256_maskload_ps(p, m), _mm256_castsi256_ps(m)),
+        _mm256_maskstore_ps
     );
     registers!(
-        Ymm<f64>, f64, __m256d, __m256i, 4, 2, 4,
+        Ymm<f64>,
+        f64,
+        __m256d,
+        __m256i,
+        4,
+        2,
+        4,
         |count: usize| _mm256_cmpgt_epi64(
             _mm256_set1_epi64x(count as i64),
             _mm256_setr_epi64x(0, 1, 2, 3)
@@ -421,11 +505,18 @@ mod choice {
             2 => _mm256_permute2f128_pd::<1>(v, v),
             _ => _mm256_permute_pd::<0x5>(v),
         },
-        _mm256_cvtsd_f64, _mm256_mul_pd,
+        _mm256_cvtsd_f64,
+        _mm256_mul_pd,
         |a, b| _mm256_blendv_pd(_mm256_max_pd(a, b), a, _mm256_cmp_pd::<_CMP_UNORD_Q>(a, a)),
         |a, b| _mm256_blendv_pd(_mm256_min_pd(a, b), a, _mm256_cmp_pd::<_CMP_UNORD_Q>(a, a)),
-        _mm256_setzero_pd, _mm256_set1_pd, _mm256_fmadd_pd, _mm256_add_pd,
-        _mm256_loadu_pd, _mm256_storeu_pd, |p, m| _mm256_maskload_pd(p, m),
-        |p, m, v| _mm256_blendv_pd(v, _mm256_maskload_pd(p, m), _mm256_castsi256_pd(m)), _mm256_maskstore_pd
+        _mm256_setzero_pd,
+        _mm256_set1_pd,
+        _mm256_fmadd_pd,
+        _mm256_add_pd,
+        _mm256_loadu_pd,
+        _mm256_storeu_pd,
+        |p, m| _mm256_maskload_pd(p, m),
+        |p, m, v| _mm256_blendv_pd(v, _mm256_maskload_pd(p, m), _mm256_castsi256_pd(m)),
+        _mm256_maskstore_pd
     );
 }

@@ -2,7 +2,10 @@
 
 pub mod dispatch;
 pub mod gemm;
-pub(crate) mod lanes;
+mod lanes;
 pub mod philox;
+mod places;
 pub mod pool;
 pub mod reduce;
+mod softmax;
+mod tile;

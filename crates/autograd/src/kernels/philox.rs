@@ -28,6 +28,7 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 }
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // four arrays are indexed
 fn rounds<const N: usize>(mut c: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
     for _ in 0..ROUNDS {
         for i in 0..N {
@@ -50,7 +51,12 @@ fn words(seed: u64, stream: u64, group: u64) -> [[u32; LANES]; 4] {
     let first = group.wrapping_mul(LANES as u64);
     // `first` is a multiple of 16, so adding a lane to its low word never carries.
     let low = std::array::from_fn(|lane| (first as u32) | lane as u32);
-    let counter = [low, [(first >> 32) as u32; LANES], [stream as u32; LANES], [(stream >> 32) as u32; LANES]];
+    let counter = [
+        low,
+        [(first >> 32) as u32; LANES],
+        [stream as u32; LANES],
+        [(stream >> 32) as u32; LANES],
+    ];
     rounds(counter, [seed as u32, (seed >> 32) as u32])
 }
 
@@ -75,11 +81,9 @@ impl Draw for f32 {
 
     #[inline(always)]
     fn uniform(words: &[[u32; LANES]; 4], out: &mut [Self]) {
-        for (out, words) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(words) {
-            for (x, &word) in out.iter_mut().zip(words) {
-                // 24 bits fit the fraction exactly; through i32, which every instruction set converts directly.
-                *x = (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0);
-            }
+        for (x, &word) in out.iter_mut().zip(words.as_flattened()) {
+            // 24 bits fit the fraction exactly; through i32, which every instruction set converts directly.
+            *x = (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0);
         }
     }
 
@@ -180,7 +184,9 @@ impl<T: Draw> Distribution<T> for Bernoulli {
     const PER_GROUP: usize = GROUP;
     #[inline(always)]
     fn apply(self, words: &[[u32; LANES]; 4], out: &mut [T]) {
-        let Some(most) = self.0 else { return out.fill(T::bit(false)) };
+        let Some(most) = self.0 else {
+            return out.fill(T::bit(false));
+        };
         for (out, words) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(words) {
             for (x, &word) in out.iter_mut().zip(words) {
                 *x = T::bit(word <= most);
@@ -211,27 +217,46 @@ impl<T: Draw, D: Distribution<T>> Kernel for Fill<'_, T, D> {
         if skip > 0 {
             let count = (D::PER_GROUP - skip).min(output.len());
             let (head, rest) = output.split_at_mut(count);
-            self.distribution.apply(&words(self.seed, self.stream, group), &mut buffer[..D::PER_GROUP]);
+            self.distribution.apply(
+                &words(self.seed, self.stream, group),
+                &mut buffer[..D::PER_GROUP],
+            );
             head.copy_from_slice(&buffer[skip..skip + count]);
             (output, group) = (rest, group + 1);
         }
         let mut chunks = output.chunks_exact_mut(D::PER_GROUP);
         for chunk in &mut chunks {
-            self.distribution.apply(&words(self.seed, self.stream, group), chunk);
+            self.distribution
+                .apply(&words(self.seed, self.stream, group), chunk);
             group += 1;
         }
         let rest = chunks.into_remainder();
         if !rest.is_empty() {
-            self.distribution.apply(&words(self.seed, self.stream, group), &mut buffer[..D::PER_GROUP]);
+            self.distribution.apply(
+                &words(self.seed, self.stream, group),
+                &mut buffer[..D::PER_GROUP],
+            );
             rest.copy_from_slice(&buffer[..rest.len()]);
         }
     }
 }
 
-fn fill<T: Draw>(seed: u64, stream: u64, first: u64, output: &mut [T], distribution: impl Distribution<T>) {
+fn fill<T: Draw>(
+    seed: u64,
+    stream: u64,
+    first: u64,
+    output: &mut [T],
+    distribution: impl Distribution<T>,
+) {
     pool::split(output, CHUNK, |start, output| {
         let first = first + start as u64;
-        dispatch::run(Fill { seed, stream, first, output, distribution });
+        dispatch::run(Fill {
+            seed,
+            stream,
+            first,
+            output,
+            distribution,
+        });
     });
 }
 
@@ -262,7 +287,13 @@ pub fn fill_bernoulli<T: Draw>(seed: u64, stream: u64, keep_probability: f64, ou
 }
 
 /// Elements `first..` of what [`fill_bernoulli`] gives.
-pub fn fill_bernoulli_from<T: Draw>(seed: u64, stream: u64, first: u64, keep_probability: f64, output: &mut [T]) {
+pub fn fill_bernoulli_from<T: Draw>(
+    seed: u64,
+    stream: u64,
+    first: u64,
+    keep_probability: f64,
+    output: &mut [T],
+) {
     // The conversion saturates, so probabilities above 1 are 1 and NaN is 0.
     let below = (keep_probability * 4_294_967_296.0).round() as u64;
     let most = below.min(1 << 32).checked_sub(1).map(|most| most as u32);
@@ -285,7 +316,10 @@ mod tests {
             [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
         );
         assert_eq!(
-            philox4x32([0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344], [0xa409_3822, 0x299f_31d0]),
+            philox4x32(
+                [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
+                [0xa409_3822, 0x299f_31d0]
+            ),
             [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
         );
     }
@@ -296,7 +330,12 @@ mod tests {
         let many = words(seed, stream, group);
         for lane in 0..LANES {
             let at = group * LANES as u64 + lane as u64;
-            let counter = [at as u32, (at >> 32) as u32, stream as u32, (stream >> 32) as u32];
+            let counter = [
+                at as u32,
+                (at >> 32) as u32,
+                stream as u32,
+                (stream >> 32) as u32,
+            ];
             let one = philox4x32(counter, [seed as u32, (seed >> 32) as u32]);
             assert_eq!(one, many.map(|word| word[lane]));
         }
@@ -350,7 +389,10 @@ mod tests {
             total += 1.0;
         }
         let each = total / bins as f64;
-        let sum: f64 = counts.iter().map(|&c| (f64::from(c) - each).powi(2) / each).sum();
+        let sum: f64 = counts
+            .iter()
+            .map(|&c| (f64::from(c) - each).powi(2) / each)
+            .sum();
         (sum - (bins - 1) as f64) / (2.0 * (bins - 1) as f64).sqrt()
     }
 
@@ -365,7 +407,9 @@ mod tests {
         // Neighbours, and elements 16 apart (words of one counter), fill the square evenly.
         for apart in [1, 16] {
             let bin = |x: f64| (x * 30.0) as usize;
-            let pairs = data.chunks_exact(32).map(|c| bin(c[0]) * 30 + bin(c[apart]));
+            let pairs = data
+                .chunks_exact(32)
+                .map(|c| bin(c[0]) * 30 + bin(c[apart]));
             assert!(chi_square(900, pairs).abs() < 4.0);
         }
     }
@@ -415,6 +459,9 @@ mod tests {
             assert_eq!(mask, draw::<f64>(|out| fill_bernoulli(9, 1, p, out)));
         }
         let all = |p| mean(draw::<f32>(|out| fill_bernoulli(9, 1, p, out)).into_iter());
-        assert_eq!([all(-1.0), all(0.0), all(f64::NAN), all(1.0), all(2.0)], [0.0, 0.0, 0.0, 1.0, 1.0]);
+        assert_eq!(
+            [all(-1.0), all(0.0), all(f64::NAN), all(1.0), all(2.0)],
+            [0.0, 0.0, 0.0, 1.0, 1.0]
+        );
     }
 }

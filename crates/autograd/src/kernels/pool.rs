@@ -91,7 +91,12 @@ impl Pool {
     /// Runs a job with up to `helpers` workers. The caller must hold the claim, which ends here.
     fn dispatch(&self, tasks: usize, helpers: usize, task: &(dyn Fn(usize) + Sync)) {
         let (next, panic) = (AtomicUsize::new(0), std::sync::Mutex::new(None));
-        let job = Job { next, tasks, task, panic };
+        let job = Job {
+            next,
+            tasks,
+            task,
+            panic,
+        };
         self.job.store((&raw const job).cast_mut().cast(), Relaxed);
         self.helpers.store(helpers, Relaxed);
         let number = (self.state.load(Relaxed) & !(JOB - 1)).wrapping_add(JOB);
@@ -107,7 +112,11 @@ impl Pool {
         let mut state = self.state.fetch_and(!OPEN, AcqRel);
         while state & INSIDE != 0 {
             waited += 1;
-            if waited.is_multiple_of(1024) { yield_now() } else { spin_loop() }
+            if waited.is_multiple_of(1024) {
+                yield_now()
+            } else {
+                spin_loop()
+            }
             state = self.state.load(Acquire);
         }
         self.claimed.store(false, Release);
@@ -134,7 +143,9 @@ impl Pool {
             }
             if self.can_join(state, last) {
                 // The number of the job is part of the compared word, so this joins that job or none.
-                let joined = self.state.compare_exchange(state, state + 1, AcqRel, Relaxed);
+                let joined = self
+                    .state
+                    .compare_exchange(state, state + 1, AcqRel, Relaxed);
                 if joined.is_ok() {
                     (last, idle) = (state & !(JOB - 1), 0);
                     // SAFETY: the caller stored the job before it opened it and cannot leave while we are inside.
@@ -144,7 +155,11 @@ impl Pool {
             } else if idle < spins {
                 idle += 1;
                 // Where something else wants this core, perhaps the caller itself, it must not wait for our slice.
-                if idle.is_multiple_of(256) { yield_now() } else { spin_loop() }
+                if idle.is_multiple_of(256) {
+                    yield_now()
+                } else {
+                    spin_loop()
+                }
             } else {
                 idle = 0;
                 self.sleep(last);

@@ -124,7 +124,9 @@ mod threads {
     #[test]
     fn sleeping_workers_wake_and_stop() {
         let pool: &'static Pool = Box::leak(Box::new(Pool::new()));
-        let workers: Vec<_> = (0..3).map(|_| std::thread::spawn(|| pool.work(0))).collect();
+        let workers: Vec<_> = (0..3)
+            .map(|_| std::thread::spawn(|| pool.work(0)))
+            .collect();
         for _ in 0..300 {
             let hits = AtomicU32::new(0);
             assert!(pool.claim());
@@ -134,7 +136,9 @@ mod threads {
             assert_eq!(hits.into_inner(), 9);
         }
         pool.stop();
-        workers.into_iter().for_each(|w| w.join().expect("a worker ends cleanly"));
+        workers
+            .into_iter()
+            .for_each(|w| w.join().expect("a worker ends cleanly"));
     }
 }
 
@@ -175,14 +179,18 @@ mod model {
                 assert!(pool.claim());
                 let shared = &cells;
                 // SAFETY: each task has its own cell; loom checks it.
-                pool.dispatch(2, workers, &|i| shared.0[i].with_mut(|x| unsafe { *x += i + 1 }));
+                pool.dispatch(2, workers, &|i| {
+                    shared.0[i].with_mut(|x| unsafe { *x += i + 1 })
+                });
                 for (i, cell) in cells.0.iter().enumerate() {
                     // SAFETY: all tasks are done; loom checks that this read is ordered after them.
                     cell.with(|x| assert_eq!(unsafe { *x }, i + 1));
                 }
             }
             pool.stop();
-            threads.into_iter().for_each(|t| t.join().expect("a worker ends"));
+            threads
+                .into_iter()
+                .for_each(|t| t.join().expect("a worker ends"));
         });
     }
 

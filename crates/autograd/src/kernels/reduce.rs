@@ -1,4 +1,4 @@
-//! Sums, extremes and their places along one axis, and the row kernels of softmax.
+//! Sums and extremes along one axis (and, from their own files, their places and the row kernels of softmax).
 //!
 //! An array is seen as `[outer, n, inner]` and reduced along its middle axis. The order of a sum depends on the
 //! shape alone: runs of [`RUN`] steps are folded one after the other, in many lanes at once, and the results of
@@ -6,12 +6,14 @@
 //! since threads take whole subtrees, no number of threads and no instruction set changes a bit of a sum.
 
 use super::lanes::{LaneKernel, Lanes, Vectorised, across, launch};
+pub use super::places::{argmax, argmin};
 use super::pool;
+pub use super::softmax::{log_softmax, logsumexp, softmax};
 use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Sub};
 
 /// How many columns at most are cut into subtrees or searched together.
-const LANES: usize = 64;
+pub(super) const LANES: usize = 64;
 
 /// The registers of a strip of columns.
 const STRIP: usize = 4;
@@ -20,10 +22,10 @@ const STRIP: usize = 4;
 const RUN: usize = 16;
 
 /// A multiple of the elements of a run along contiguous data.
-const BLOCK: usize = 64 * RUN;
+pub(super) const BLOCK: usize = 64 * RUN;
 
 /// Reductions of fewer elements run on one thread.
-const PARALLEL: usize = 65_536;
+pub(super) const PARALLEL: usize = 65_536;
 
 /// Into how many parts a single long reduction is cut at most.
 const SEGMENTS: usize = 16;
@@ -73,7 +75,7 @@ real!(f32);
 real!(f64);
 
 /// What a reduction does with its elements. `join` must be commutative, and associative but for rounding.
-trait Fold<T>: Copy + Send + Sync {
+pub(super) trait Fold<T>: Copy + Send + Sync {
     const START: T;
     fn map<L: Lanes<Scalar = T>>(x: L::Vector) -> L::Vector;
     fn join<L: Lanes<Scalar = T>>(a: L::Vector, b: L::Vector) -> L::Vector;
@@ -82,7 +84,7 @@ trait Fold<T>: Copy + Send + Sync {
 macro_rules! fold {
     ($name:ident, $start:ident, |$x:ident| $map:expr, $join:ident) => {
         #[derive(Clone, Copy)]
-        struct $name;
+        pub(super) struct $name;
 
         impl<T: Real> Fold<T> for $name {
             const START: T = T::$start;
@@ -104,19 +106,22 @@ fold!(Min, HIGHEST, |x| x, min);
 
 /// Joins the results of runs in pairs, pairs of pairs and so on, as they come: after `count` of them, one subtree of
 /// 2^level runs waits at each level that is a one in `count`.
-struct Pairs<V> {
+pub(super) struct Pairs<V> {
     waiting: [MaybeUninit<V>; 48],
     count: usize,
 }
 
 impl<V: Copy> Pairs<V> {
     #[inline(always)]
-    fn new() -> Self {
-        Self { waiting: [const { MaybeUninit::uninit() }; 48], count: 0 }
+    pub(super) fn new() -> Self {
+        Self {
+            waiting: [const { MaybeUninit::uninit() }; 48],
+            count: 0,
+        }
     }
 
     #[inline(always)]
-    fn push(&mut self, mut value: V, join: impl Fn(V, V) -> V) {
+    pub(super) fn push(&mut self, mut value: V, join: impl Fn(V, V) -> V) {
         let mut level = 0;
         while self.count >> level & 1 == 1 {
             // SAFETY: the bit says that a subtree was written to this level.
@@ -129,7 +134,7 @@ impl<V: Copy> Pairs<V> {
 
     /// What all pushed values join to, or `start` if there were none.
     #[inline(always)]
-    fn finish(&self, start: V, join: impl Fn(V, V) -> V) -> V {
+    pub(super) fn finish(&self, start: V, join: impl Fn(V, V) -> V) -> V {
         let mut result = None;
         let mut level = 0;
         while self.count >> level > 0 {
@@ -146,13 +151,16 @@ impl<V: Copy> Pairs<V> {
 
 /// Joins registers one by one.
 #[inline(always)]
-fn join_all<T, L: Lanes<Scalar = T>, F: Fold<T>, const N: usize>(a: [L::Vector; N], b: [L::Vector; N]) -> [L::Vector; N] {
+fn join_all<T, L: Lanes<Scalar = T>, F: Fold<T>, const N: usize>(
+    a: [L::Vector; N],
+    b: [L::Vector; N],
+) -> [L::Vector; N] {
     std::array::from_fn(|i| F::join::<L>(a[i], b[i]))
 }
 
 /// Folds contiguous elements to one, `4 * V4::WIDTH` side by side whatever the registers.
 #[inline(always)]
-fn contiguous<T: Real, L: Lanes<Scalar = T>, F: Fold<T>>(data: &[T]) -> T {
+pub(super) fn contiguous<T: Real, L: Lanes<Scalar = T>, F: Fold<T>>(data: &[T]) -> T {
     // The number of registers is a constant of `L`, so two of the three arms are dropped.
     match 4 * T::V4::WIDTH / L::WIDTH {
         4 => contiguous_in::<T, L, F, 4>(data),
@@ -201,7 +209,8 @@ fn run_of<T: Real, L: Lanes<Scalar = T>, F: Fold<T>, const N: usize>(data: &[T])
         let count = (data.len() - at).min(L::WIDTH);
         if count > 0 {
             // SAFETY: `count` elements are left. The other lanes are not read but replaced by the start.
-            let x = unsafe { L::load_or(data.as_ptr().add(at), L::mask(count), L::splat(F::START)) };
+            let x =
+                unsafe { L::load_or(data.as_ptr().add(at), L::mask(count), L::splat(F::START)) };
             *sum = F::join::<L>(*sum, F::map::<L>(x));
         }
         at += count;
@@ -232,7 +241,11 @@ unsafe fn columns<T: Real, L: Lanes<Scalar = T>, F: Fold<T>, const N: usize>(
                 // SAFETY: row `i` and the columns of the register are inside the array.
                 let x = unsafe {
                     let from = data.add(i * stride + r * L::WIDTH);
-                    if r + 1 < N { L::load(from) } else { L::load_some(from, mask) }
+                    if r + 1 < N {
+                        L::load(from)
+                    } else {
+                        L::load_some(from, mask)
+                    }
                 };
                 *sum = F::join::<L>(*sum, F::map::<L>(x));
             }
@@ -245,15 +258,27 @@ unsafe fn columns<T: Real, L: Lanes<Scalar = T>, F: Fold<T>, const N: usize>(
         // SAFETY: as above; what the unused lanes folded is not stored.
         unsafe {
             let to = out.add(r * L::WIDTH);
-            if r + 1 < N { L::store(to, x) } else { L::store_some(to, mask, x) }
+            if r + 1 < N {
+                L::store(to, x)
+            } else {
+                L::store_some(to, mask, x)
+            }
         }
     }
 }
 
 /// Folds `out.len()` neighbouring columns in strips.
 #[inline(always)]
-fn strips<T: Real, L: Lanes<Scalar = T>, F: Fold<T>>(data: &[T], stride: usize, rows: usize, out: &mut [T]) {
-    assert!(rows == 0 || (rows - 1) * stride + out.len() <= data.len(), "columns inside the array");
+pub(super) fn strips<T: Real, L: Lanes<Scalar = T>, F: Fold<T>>(
+    data: &[T],
+    stride: usize,
+    rows: usize,
+    out: &mut [T],
+) {
+    assert!(
+        rows == 0 || (rows - 1) * stride + out.len() <= data.len(),
+        "columns inside the array"
+    );
     let (wide, mut from) = (STRIP * L::WIDTH, 0);
     while from < out.len() {
         let left = out.len() - from;
@@ -306,15 +331,25 @@ impl<T: Real, F: Fold<T>> LaneKernel<T> for Columns<'_, T, F> {
 }
 
 /// Checks the lengths and says whether there is anything to do.
-fn check(input: usize, [outer, n, inner]: [usize; 3], output: usize) -> bool {
-    assert!(outer.checked_mul(n).and_then(|x| x.checked_mul(inner)) == Some(input), "input and shape differ");
-    assert!(outer.checked_mul(inner) == Some(output), "output and shape differ");
+pub(super) fn check(input: usize, [outer, n, inner]: [usize; 3], output: usize) -> bool {
+    assert!(
+        outer.checked_mul(n).and_then(|x| x.checked_mul(inner)) == Some(input),
+        "input and shape differ"
+    );
+    assert!(
+        outer.checked_mul(inner) == Some(output),
+        "output and shape differ"
+    );
     output > 0
 }
 
 /// Half of what is needed for two threads to be worth it.
-fn chunk_of(total: usize, each: usize) -> usize {
-    if total < PARALLEL { usize::MAX } else { (PARALLEL / 4).div_ceil(each.max(1)) }
+pub(super) fn chunk_of(total: usize, each: usize) -> usize {
+    if total < PARALLEL {
+        usize::MAX
+    } else {
+        (PARALLEL / 4).div_ceil(each.max(1))
+    }
 }
 
 fn reduce<T: Real, F: Fold<T>>(input: &[T], shape: [usize; 3], output: &mut [T], fold: F) {
@@ -329,7 +364,12 @@ fn reduce<T: Real, F: Fold<T>>(input: &[T], shape: [usize; 3], output: &mut [T],
             return rows.for_each(|(i, x)| *x = long(&input[i * n..(i + 1) * n], fold));
         }
         return pool::split(output, chunk_of(total, n), |start, out| {
-            launch(Rows { data: &input[start * n..], n, out, _fold: fold });
+            launch(Rows {
+                data: &input[start * n..],
+                n,
+                out,
+                _fold: fold,
+            });
         });
     }
     let slab = n * inner;
@@ -339,7 +379,13 @@ fn reduce<T: Real, F: Fold<T>>(input: &[T], shape: [usize; 3], output: &mut [T],
         return pool::split(output, chunk, |start, out| {
             for (i, out) in out.chunks_mut(inner).enumerate() {
                 let data = &input[(start / inner + i) * slab..][..slab];
-                launch(Columns { data, stride: inner, rows: n, out, _fold: fold });
+                launch(Columns {
+                    data,
+                    stride: inner,
+                    rows: n,
+                    out,
+                    _fold: fold,
+                });
             }
         });
     }
@@ -349,9 +395,18 @@ fn reduce<T: Real, F: Fold<T>>(input: &[T], shape: [usize; 3], output: &mut [T],
             tall(data, inner, out, fold);
             continue;
         }
-        let chunk = chunk_of(slab, n).max(1).checked_next_multiple_of(LANES).unwrap_or(usize::MAX);
+        let chunk = chunk_of(slab, n)
+            .max(1)
+            .checked_next_multiple_of(LANES)
+            .unwrap_or(usize::MAX);
         pool::split(out, chunk, |start, out| {
-            launch(Columns { data: &data[start.min(slab)..], stride: inner, rows: n, out, _fold: fold });
+            launch(Columns {
+                data: &data[start.min(slab)..],
+                stride: inner,
+                rows: n,
+                out,
+                _fold: fold,
+            });
         });
     }
 }
@@ -376,10 +431,17 @@ fn long<T: Real, F: Fold<T>>(data: &[T], fold: F) -> T {
     let count = data.len().div_ceil(part).max(1);
     pool::split(&mut sums[..count], 1, |i, out| {
         let data = &data[i * part..data.len().min((i + 1) * part)];
-        launch(Rows { data, n: data.len(), out, _fold: fold });
+        launch(Rows {
+            data,
+            n: data.len(),
+            out,
+            _fold: fold,
+        });
     });
     let mut pairs = Pairs::new();
-    sums[..count].iter().for_each(|&sum| pairs.push(sum, join_one::<T, F>));
+    sums[..count]
+        .iter()
+        .for_each(|&sum| pairs.push(sum, join_one::<T, F>));
     pairs.finish(F::START, join_one::<T, F>)
 }
 
@@ -392,11 +454,19 @@ fn tall<T: Real, F: Fold<T>>(data: &[T], inner: usize, out: &mut [T], fold: F) {
     pool::split(&mut sums[..count], 1, |i, sums| {
         let rows = part.min(rows - i * part);
         let data = &data[i * part * inner..];
-        launch(Columns { data, stride: inner, rows, out: &mut sums[0][..inner], _fold: fold });
+        launch(Columns {
+            data,
+            stride: inner,
+            rows,
+            out: &mut sums[0][..inner],
+            _fold: fold,
+        });
     });
     for (j, x) in out.iter_mut().enumerate() {
         let mut pairs = Pairs::new();
-        sums[..count].iter().for_each(|sum| pairs.push(sum[j], join_one::<T, F>));
+        sums[..count]
+            .iter()
+            .for_each(|sum| pairs.push(sum[j], join_one::<T, F>));
         *x = pairs.finish(F::START, join_one::<T, F>);
     }
 }
@@ -431,236 +501,6 @@ pub fn max<T: Real>(input: &[T], shape: [usize; 3], output: &mut [T]) {
 /// As [`sum`].
 pub fn min<T: Real>(input: &[T], shape: [usize; 3], output: &mut [T]) {
     reduce(input, shape, output, Min);
-}
-
-/// The place of the greatest along the middle axis: the first of several, or of the first that is not a number.
-///
-/// # Panics
-/// As [`sum`], and if `n` is 0 while there is something to output.
-pub fn argmax<T: Real>(input: &[T], shape: [usize; 3], output: &mut [usize]) {
-    places(input, shape, output, Max);
-}
-
-/// The place of the least along the middle axis: the first of several, or of the first that is not a number.
-///
-/// # Panics
-/// As [`argmax`].
-pub fn argmin<T: Real>(input: &[T], shape: [usize; 3], output: &mut [usize]) {
-    places(input, shape, output, Min);
-}
-
-fn places<T: Real, F: Fold<T>>(input: &[T], shape: [usize; 3], output: &mut [usize], fold: F) {
-    if !check(input.len(), shape, output.len()) {
-        return;
-    }
-    let [_, n, inner] = shape;
-    assert!(n > 0, "no greatest or least of nothing");
-    let slab = n * inner;
-    if inner == 1 {
-        return pool::split(output, chunk_of(input.len(), n), |start, out| {
-            launch(RowPlaces { data: &input[start * n..], n, out, _fold: fold });
-        });
-    }
-    let chunk = if input.len() < PARALLEL { usize::MAX } else { chunk_of(input.len(), slab).saturating_mul(inner) };
-    pool::split(output, chunk, |start, out| {
-        for (i, out) in out.chunks_mut(inner).enumerate() {
-            let data = &input[(start / inner + i) * slab..][..slab];
-            launch(ColumnPlaces { data, stride: inner, rows: n, out, _fold: fold });
-        }
-    });
-}
-
-/// Whether `x` is a place of the extreme `best`: if anything is not a number, `best` is none and only such count.
-#[inline(always)]
-fn is_best<T: Real>(x: T, best: T) -> bool {
-    (x == best) | x.not_a_number()
-}
-
-struct RowPlaces<'a, T, F> {
-    data: &'a [T],
-    n: usize,
-    out: &'a mut [usize],
-    _fold: F,
-}
-
-impl<T: Real, F: Fold<T>> LaneKernel<T> for RowPlaces<'_, T, F> {
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
-        let Self { data, n, out, .. } = self;
-        for (i, place) in out.iter_mut().enumerate() {
-            let row = &data[i * n..(i + 1) * n];
-            let best = contiguous::<T, L, F>(row);
-            // A chunk is searched whole, without leaving early, so that the loop is vectorised.
-            let (whole, rest) = row.as_chunks::<LANES>();
-            let hit = |chunk: &&[T; LANES]| chunk.iter().fold(false, |any, &x| any | is_best(x, best));
-            let skip = whole.iter().take_while(|chunk| !hit(chunk)).count();
-            let chunk = whole.get(skip).map_or(rest, |chunk| &chunk[..]);
-            let within = chunk.iter().position(|&x| is_best(x, best));
-            *place = skip * LANES + within.expect("the extreme is one of the elements");
-        }
-    }
-}
-
-struct ColumnPlaces<'a, T, F> {
-    data: &'a [T],
-    stride: usize,
-    rows: usize,
-    out: &'a mut [usize],
-    _fold: F,
-}
-
-impl<T: Real, F: Fold<T>> LaneKernel<T> for ColumnPlaces<'_, T, F> {
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
-        let Self { data, stride, rows, out, .. } = self;
-        for (i, out) in out.chunks_mut(LANES).enumerate() {
-            let data = &data[i * LANES..];
-            let mut best = [T::ZERO; LANES];
-            let best = &mut best[..out.len()];
-            strips::<T, L, F>(data, stride, rows, best);
-            // Few rows hold the first extreme of a column, so a row is tested whole and seldom looked at closely.
-            out.fill(usize::MAX);
-            let mut missing = out.len();
-            for row in 0..rows {
-                let data = &data[row * stride..][..out.len()];
-                let hit = data.iter().zip(best.iter()).fold(false, |any, (&x, &best)| any | is_best(x, best));
-                if !hit {
-                    continue;
-                }
-                for ((place, &x), &best) in out.iter_mut().zip(data).zip(best.iter()) {
-                    if *place == usize::MAX && is_best(x, best) {
-                        (*place, missing) = (row, missing - 1);
-                    }
-                }
-                if missing == 0 {
-                    break;
-                }
-            }
-        }
-    }
-}
-
-/// What a row kernel makes of its rows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum RowKind {
-    Softmax,
-    LogSoftmax,
-}
-
-/// Elements that a row kernel takes through all its passes together: they stay in the nearest cache.
-const NEAR: usize = 2048;
-
-struct Softmax<'a, T> {
-    input: &'a [T],
-    n: usize,
-    output: &'a mut [T],
-    kind: RowKind,
-}
-
-impl<T: Real> LaneKernel<T> for Softmax<'_, T> {
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
-        let Self { input, n, output, kind } = self;
-        let near = (NEAR / n).max(1) * n;
-        for (input, output) in input.chunks(near).zip(output.chunks_mut(near)) {
-            for (x, y) in input.chunks_exact(n).zip(output.chunks_exact_mut(n)) {
-                let most = contiguous::<T, L, Max>(x);
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - most);
-            }
-            if kind == RowKind::Softmax {
-                // Over all rows at once, so that short rows fill the registers too.
-                output.iter_mut().for_each(|y| *y = y.exp::<FMA>());
-                for y in output.chunks_exact_mut(n) {
-                    let scale = T::ONE / contiguous::<T, L, Sum>(y);
-                    y.iter_mut().for_each(|y| *y = *y * scale);
-                }
-            } else {
-                for y in output.chunks_exact_mut(n) {
-                    let shift = sum_of_exp::<T, L, FMA>(y, T::ZERO).ln::<FMA>();
-                    y.iter_mut().for_each(|y| *y = *y - shift);
-                }
-            }
-        }
-    }
-}
-
-/// The sum of `exp(x - shift)`, in the order of [`contiguous`].
-#[inline(always)]
-fn sum_of_exp<T: Real, L: Lanes<Scalar = T>, const FMA: bool>(row: &[T], shift: T) -> T {
-    let mut buffer = [T::ZERO; BLOCK];
-    let mut pairs = Pairs::new();
-    for block in row.chunks(BLOCK) {
-        let buffer = &mut buffer[..block.len()];
-        buffer.iter_mut().zip(block).for_each(|(y, &x)| *y = (x - shift).exp::<FMA>());
-        pairs.push(contiguous::<T, L, Sum>(buffer), |a, b| a + b);
-    }
-    pairs.finish(T::ZERO, |a, b| a + b)
-}
-
-struct LogSumExp<'a, T> {
-    input: &'a [T],
-    n: usize,
-    output: &'a mut [T],
-}
-
-impl<T: Real> LaneKernel<T> for LogSumExp<'_, T> {
-    #[inline(always)]
-    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
-        for (x, y) in self.input.chunks_exact(self.n).zip(self.output) {
-            let most = contiguous::<T, L, Max>(x);
-            // Rows of -infinity, or with infinity, must not become inf - inf.
-            let finite = most > T::LOWEST && most < T::HIGHEST;
-            let shift = if finite { most } else { T::ZERO };
-            *y = sum_of_exp::<T, L, FMA>(x, shift).ln::<FMA>() + shift;
-        }
-    }
-}
-
-/// Softmax of rows of `n`: `exp(x)` over its sum. Rows of -infinity, or with infinity, are not numbers.
-///
-/// # Panics
-/// If the slices differ in length or are not whole rows.
-pub fn softmax<T: Real>(input: &[T], n: usize, output: &mut [T]) {
-    soft(input, n, output, RowKind::Softmax);
-}
-
-/// The logarithm of [`softmax`], without the loss of digits.
-///
-/// # Panics
-/// As [`softmax`].
-pub fn log_softmax<T: Real>(input: &[T], n: usize, output: &mut [T]) {
-    soft(input, n, output, RowKind::LogSoftmax);
-}
-
-/// Elements per task of the row kernels, whose exponentials cost more than loads.
-const SOFT_CHUNK: usize = 8192;
-
-fn soft<T: Real>(input: &[T], n: usize, output: &mut [T], kind: RowKind) {
-    assert_eq!(input.len(), output.len(), "input and output differ in length");
-    if input.is_empty() {
-        return;
-    }
-    assert!(n > 0 && input.len().is_multiple_of(n), "not whole rows");
-    let chunk = SOFT_CHUNK.div_ceil(n) * n;
-    pool::split(output, chunk, |start, output| {
-        let input = &input[start..start + output.len()];
-        launch(Softmax { input, n, output, kind });
-    });
-}
-
-/// The logarithm of the sum of `exp(x)` of each row of `n`; -infinity where `n` is 0.
-///
-/// # Panics
-/// If `input` is not `output.len()` rows of `n`.
-pub fn logsumexp<T: Real>(input: &[T], n: usize, output: &mut [T]) {
-    assert!(output.len().checked_mul(n) == Some(input.len()), "input and output differ in rows");
-    if n == 0 {
-        return output.fill(T::LOWEST);
-    }
-    pool::split(output, SOFT_CHUNK.div_ceil(n), |start, output| {
-        let input = &input[start * n..][..output.len() * n];
-        launch(LogSumExp { input, n, output });
-    });
 }
 
 #[cfg(all(test, not(loom)))]

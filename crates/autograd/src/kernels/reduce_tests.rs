@@ -37,7 +37,9 @@ const SHAPES: [[usize; 3]; 21] = [
 
 fn middle(data: &[f32], [outer, n, inner]: [usize; 3], each: impl Fn(Vec<f32>) -> f64) -> Vec<f64> {
     let at = |o: usize, j: usize| (0..n).map(|i| data[(o * n + i) * inner + j]).collect();
-    (0..outer * inner).map(|x| each(at(x / inner, x % inner))).collect()
+    (0..outer * inner)
+        .map(|x| each(at(x / inner, x % inner)))
+        .collect()
 }
 
 /// Runs at several thread counts, checks that the bits agree, and returns the result.
@@ -62,18 +64,31 @@ fn sums() {
         let wide: Vec<f64> = data.iter().map(|&x| f64::from(x)).collect();
         let length = shape[0] * shape[2];
         let expected = middle(&data, shape, |v| v.iter().map(|&x| f64::from(x)).sum());
-        let squares = middle(&data, shape, |v| v.iter().map(|&x| f64::from(x).powi(2)).sum());
+        let squares = middle(&data, shape, |v| {
+            v.iter().map(|&x| f64::from(x).powi(2)).sum()
+        });
         // 16 steps of a run, 6 halvings and the levels of pairs, times the sum of the sizes.
         let factor = 16.0 + 6.0 + (shape[1] as f64 + 1.0).log2();
         let bound = |epsilon: f64| factor * epsilon * (shape[1] as f64 + 1.0);
-        let close = |x: f64, y: f64, epsilon| assert!((x - y).abs() <= bound(epsilon), "{shape:?}: {x} {y}");
-        for (x, y) in at_all_threads(length, |out| sum(&data, shape, out)).into_iter().zip(&expected) {
+        let close = |x: f64, y: f64, epsilon| {
+            assert!((x - y).abs() <= bound(epsilon), "{shape:?}: {x} {y}")
+        };
+        for (x, y) in at_all_threads(length, |out| sum(&data, shape, out))
+            .into_iter()
+            .zip(&expected)
+        {
             close(f64::from(x), *y, f64::from(f32::EPSILON));
         }
-        for (x, y) in at_all_threads(length, |out| sum(&wide, shape, out)).into_iter().zip(&expected) {
+        for (x, y) in at_all_threads(length, |out| sum(&wide, shape, out))
+            .into_iter()
+            .zip(&expected)
+        {
             close(x, *y, 2.0 * shape[1] as f64 * f64::EPSILON);
         }
-        for (x, y) in at_all_threads(length, |out| sum_of_squares(&data, shape, out)).into_iter().zip(&squares) {
+        for (x, y) in at_all_threads(length, |out| sum_of_squares(&data, shape, out))
+            .into_iter()
+            .zip(&squares)
+        {
             close(f64::from(x), *y, f64::from(f32::EPSILON));
         }
     }
@@ -87,7 +102,10 @@ fn a_long_sum_is_as_good_as_a_pairwise_one() {
         sum(&data, shape, &mut out);
         let expected = f64::from(0.1_f32) * shape[1] as f64;
         for x in out {
-            assert!((f64::from(x) / expected - 1.0).abs() < 1e-6, "{shape:?}: {x}");
+            assert!(
+                (f64::from(x) / expected - 1.0).abs() < 1e-6,
+                "{shape:?}: {x}"
+            );
         }
     }
 }
@@ -103,26 +121,58 @@ fn extremes_and_places() {
                 data.iter_mut().for_each(|x| *x = (*x * 50.0).round());
             }
             let length = shape[0] * shape[2];
-            let greatest = |v: &[f32]| v.iter().copied().reduce(|a, b| if a > b || a.is_nan() { a } else { b });
-            let least = |v: &[f32]| v.iter().copied().reduce(|a, b| if a < b || a.is_nan() { a } else { b });
+            let greatest = |v: &[f32]| {
+                v.iter()
+                    .copied()
+                    .reduce(|a, b| if a > b || a.is_nan() { a } else { b })
+            };
+            let least = |v: &[f32]| {
+                v.iter()
+                    .copied()
+                    .reduce(|a, b| if a < b || a.is_nan() { a } else { b })
+            };
             let first = |v: &[f32], x: Option<f32>| {
                 let x = x.expect("not empty");
-                v.iter().position(|&y| x == y || y.is_nan()).expect("present") as f64
+                v.iter()
+                    .position(|&y| x == y || y.is_nan())
+                    .expect("present") as f64
             };
             let same = |x: f32, y: &f64| f64::from(x) == *y || (x.is_nan() && y.is_nan());
-            let expected = middle(&data, shape, |v| greatest(&v).unwrap_or(f32::NEG_INFINITY).into());
-            assert!(at_all_threads(length, |out| max(&data, shape, out)).into_iter().zip(&expected).all(|(x, y)| same(x, y)));
+            let expected = middle(&data, shape, |v| {
+                greatest(&v).unwrap_or(f32::NEG_INFINITY).into()
+            });
+            assert!(
+                at_all_threads(length, |out| max(&data, shape, out))
+                    .into_iter()
+                    .zip(&expected)
+                    .all(|(x, y)| same(x, y))
+            );
             let expected = middle(&data, shape, |v| least(&v).unwrap_or(f32::INFINITY).into());
-            assert!(at_all_threads(length, |out| min(&data, shape, out)).into_iter().zip(&expected).all(|(x, y)| same(x, y)));
+            assert!(
+                at_all_threads(length, |out| min(&data, shape, out))
+                    .into_iter()
+                    .zip(&expected)
+                    .all(|(x, y)| same(x, y))
+            );
             if shape[1] == 0 {
                 continue;
             }
             let expected = middle(&data, shape, |v| first(&v, greatest(&v)));
             let found = at_all_threads(length, |out| argmax(&data, shape, out));
-            assert!(found.into_iter().zip(&expected).all(|(x, y)| x as f64 == *y));
+            assert!(
+                found
+                    .into_iter()
+                    .zip(&expected)
+                    .all(|(x, y)| x as f64 == *y)
+            );
             let expected = middle(&data, shape, |v| first(&v, least(&v)));
             let found = at_all_threads(length, |out| argmin(&data, shape, out));
-            assert!(found.into_iter().zip(&expected).all(|(x, y)| x as f64 == *y));
+            assert!(
+                found
+                    .into_iter()
+                    .zip(&expected)
+                    .all(|(x, y)| x as f64 == *y)
+            );
         }
     }
 }
@@ -135,7 +185,16 @@ fn no_place_in_nothing() {
 
 #[test]
 fn row_kernels() {
-    for (rows, n) in [(0, 5), (3, 1), (4, 3), (128, 10), (7, 100), (3, 1500), (2, 5000), (3000, 9)] {
+    for (rows, n) in [
+        (0, 5),
+        (3, 1),
+        (4, 3),
+        (128, 10),
+        (7, 100),
+        (3, 1500),
+        (2, 5000),
+        (3000, 9),
+    ] {
         let data: Vec<f32> = numbers(rows * n).iter().map(|x| x * 20.0).collect();
         let soft = at_all_threads(rows * n, |out| softmax(&data, n, out));
         let log = at_all_threads(rows * n, |out| log_softmax(&data, n, out));
