@@ -363,8 +363,9 @@ impl<T: Vectorised> Part<'_, T> {
             L::ACROSS
         };
         let blocks = k.div_ceil(DEPTH);
+        let step = if blocks == 1 { k } else { k.div_ceil(blocks) };
         for block in 0..blocks {
-            let (from, to) = (k * block / blocks, k * (block + 1) / blocks);
+            let (from, to) = (block * step, k.min((block + 1) * step));
             let mut column = self.columns.0;
             while column < self.columns.1 {
                 let count = (across * L::WIDTH).min(self.columns.1 - column);

@@ -35,6 +35,8 @@ pub(crate) trait Lanes: Copy {
     fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// Lane `i` of the result is lane `i ^ step`; `step` is a power of two below `WIDTH`.
     fn exchange(v: Self::Vector, step: usize) -> Self::Vector;
+    /// Lane `i` of `b` where `i & step` is not 0, else of `a`.
+    fn blend(a: Self::Vector, b: Self::Vector, step: usize) -> Self::Vector;
     /// Lane 0.
     fn first(v: Self::Vector) -> Self::Scalar;
     /// The first `count` lanes (at most `WIDTH`).
@@ -196,6 +198,10 @@ macro_rules! plain {
                 std::array::from_fn(|i| v[i ^ step])
             }
             #[inline(always)]
+            fn blend(a: Self::Vector, b: Self::Vector, step: usize) -> Self::Vector {
+                std::array::from_fn(|i| if i & step == 0 { a[i] } else { b[i] })
+            }
+            #[inline(always)]
             fn first(v: Self::Vector) -> $t {
                 v[0]
             }
@@ -292,7 +298,7 @@ mod choice {
     // these types are private to the kernels, which name them only inside a branch for that instruction set.
     macro_rules! registers {
         ($lanes:ty, $t:ty, $v:ty, $m:ty, $n:expr, $across:expr, $wide:expr, $mask:expr,
-         $exchange:expr, $first:ident, $mul:ident, $max:expr, $min:expr,
+         $exchange:expr, $blend:expr, $first:ident, $mul:ident, $max:expr, $min:expr,
          $zero:ident, $splat:ident, $fma:ident, $add:ident, $load:ident, $store:ident, $some:expr, $or:expr, $put:ident) => {
             impl Lanes for $lanes {
                 type Scalar = $t;
@@ -341,6 +347,11 @@ mod choice {
                 fn exchange(v: $v, step: usize) -> $v {
                     // SAFETY: as for `zero`.
                     unsafe { $exchange(v, step) }
+                }
+                #[inline(always)]
+                fn blend(a: $v, b: $v, step: usize) -> $v {
+                    // SAFETY: as for `zero`.
+                    unsafe { $blend(a, b, step) }
                 }
                 #[inline(always)]
                 fn first(v: $v) -> $t {
@@ -399,6 +410,12 @@ mod choice {
             2 => _mm512_permute_ps::<0x4E>(v),
             _ => _mm512_permute_ps::<0xB1>(v),
         },
+        |a, b, step| match step {
+            8 => _mm512_mask_blend_ps(0xFF00, a, b),
+            4 => _mm512_mask_blend_ps(0xF0F0, a, b),
+            2 => _mm512_mask_blend_ps(0xCCCC, a, b),
+            _ => _mm512_mask_blend_ps(0xAAAA, a, b),
+        },
         _mm512_cvtss_f32,
         _mm512_mul_ps,
         // The instruction gives its second operand if either is not a number, so only the first is left to mend.
@@ -435,6 +452,11 @@ mod choice {
             4 => _mm512_shuffle_f64x2::<0x4E>(v, v),
             2 => _mm512_shuffle_f64x2::<0xB1>(v, v),
             _ => _mm512_permute_pd::<0x55>(v),
+        },
+        |a, b, step| match step {
+            4 => _mm512_mask_blend_pd(0xF0, a, b),
+            2 => _mm512_mask_blend_pd(0xCC, a, b),
+            _ => _mm512_mask_blend_pd(0xAA, a, b),
         },
         _mm512_cvtsd_f64,
         _mm512_mul_pd,
@@ -475,6 +497,11 @@ mod choice {
             2 => _mm256_permute_ps::<0x4E>(v),
             _ => _mm256_permute_ps::<0xB1>(v),
         },
+        |a, b, step| match step {
+            4 => _mm256_blend_ps::<0xF0>(a, b),
+            2 => _mm256_blend_ps::<0xCC>(a, b),
+            _ => _mm256_blend_ps::<0xAA>(a, b),
+        },
         _mm256_cvtss_f32,
         _mm256_mul_ps,
         |a, b| _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
@@ -504,6 +531,10 @@ mod choice {
         |v, step| match step {
             2 => _mm256_permute2f128_pd::<1>(v, v),
             _ => _mm256_permute_pd::<0x5>(v),
+        },
+        |a, b, step| match step {
+            2 => _mm256_blend_pd::<0xC>(a, b),
+            _ => _mm256_blend_pd::<0xA>(a, b),
         },
         _mm256_cvtsd_f64,
         _mm256_mul_pd,

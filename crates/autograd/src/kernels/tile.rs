@@ -53,6 +53,15 @@ pub(super) unsafe fn pack<L: Lanes>(
             }
             return;
         }
+        if strides.0 == 1 {
+            // The width of the registers is a constant of `L`, so all arms but one are dropped.
+            return match L::WIDTH {
+                16 => turn::<L, 16>(b, strides.1, (rows, columns), panel, width),
+                8 => turn::<L, 8>(b, strides.1, (rows, columns), panel, width),
+                4 => turn::<L, 4>(b, strides.1, (rows, columns), panel, width),
+                _ => turn::<L, 2>(b, strides.1, (rows, columns), panel, width),
+            };
+        }
         if columns < width {
             for i in 0..rows {
                 L::store(panel.add(i * width + width - L::WIDTH), L::zero());
@@ -72,6 +81,52 @@ pub(super) unsafe fn pack<L: Lanes>(
     }
 }
 
+/// [`pack`] for contiguous columns `stride` apart: squares of `N` registers are transposed in registers.
+///
+/// # Safety
+/// As for [`pack`], and `N` is `L::WIDTH`.
+#[inline(always)]
+unsafe fn turn<L: Lanes, const N: usize>(
+    b: *const L::Scalar,
+    stride: usize,
+    (rows, columns): (usize, usize),
+    panel: *mut L::Scalar,
+    width: usize,
+) {
+    for j in (0..columns).step_by(N) {
+        for i in (0..rows).step_by(N) {
+            let mask = L::mask((rows - i).min(N));
+            let mut square = [L::zero(); N];
+            for (l, v) in square.iter_mut().enumerate() {
+                // SAFETY: the column is inside `b`, and so are the rows of the mask.
+                unsafe {
+                    let from = b.add(i).wrapping_add((j + l) * stride);
+                    if i + N <= rows && j + l < columns {
+                        *v = L::load(from);
+                    } else if j + l < columns {
+                        *v = L::load_some(from, mask);
+                    }
+                }
+            }
+            let mut step = N / 2;
+            while step > 0 {
+                for l in 0..N {
+                    if l & step == 0 {
+                        let (x, y) = (square[l], square[l + step]);
+                        square[l] = L::blend(x, L::exchange(y, step), step);
+                        square[l + step] = L::blend(L::exchange(x, step), y, step);
+                    }
+                }
+                step /= 2;
+            }
+            for (r, &v) in square.iter().enumerate().take(rows - i) {
+                // SAFETY: row `i + r` of the panel has room for whole registers.
+                unsafe { L::store(panel.add((i + r) * width + j), v) };
+            }
+        }
+    }
+}
+
 /// All tiles of a band of columns: as even heights as possible, since a tile of one row costs like one of three.
 ///
 /// # Safety
@@ -85,9 +140,14 @@ pub(super) unsafe fn band<L: Lanes>(mut tile: Tile<L::Scalar>, rows: usize, regi
     } else {
         ROWS
     };
-    let tiles = rows.div_ceil(most);
+    let (tiles, mut left) = (rows.div_ceil(most), rows);
     for index in 0..tiles {
-        let height = rows * (index + 1) / tiles - rows * index / tiles;
+        let height = if tiles - index == 1 {
+            left
+        } else {
+            left.div_ceil(tiles - index)
+        };
+        left -= height;
         // SAFETY: the caller's promise; the tiles follow one another down the rows.
         unsafe {
             by_height::<L>(tile, height, registers);
