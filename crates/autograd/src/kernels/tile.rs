@@ -81,6 +81,18 @@ pub(super) unsafe fn pack<L: Lanes>(
     }
 }
 
+/// One stage of a transposition: swaps the off-diagonal quarters of every square of `2 * S` lanes.
+#[inline(always)]
+fn swap<L: Lanes, const N: usize, const S: usize>(square: &mut [L::Vector; N]) {
+    for l in 0..N {
+        if l & S == 0 && l + S < N {
+            let (x, y) = (square[l], square[l + S]);
+            square[l] = L::blend(x, L::exchange(y, S), S);
+            square[l + S] = L::blend(L::exchange(x, S), y, S);
+        }
+    }
+}
+
 /// [`pack`] for contiguous columns `stride` apart: squares of `N` registers are transposed in registers.
 ///
 /// # Safety
@@ -108,17 +120,11 @@ unsafe fn turn<L: Lanes, const N: usize>(
                     }
                 }
             }
-            let mut step = N / 2;
-            while step > 0 {
-                for l in 0..N {
-                    if l & step == 0 {
-                        let (x, y) = (square[l], square[l + step]);
-                        square[l] = L::blend(x, L::exchange(y, step), step);
-                        square[l + step] = L::blend(L::exchange(x, step), y, step);
-                    }
-                }
-                step /= 2;
-            }
+            // One call per stage, so that every index is a constant and the square stays in registers.
+            swap::<L, N, 8>(&mut square);
+            swap::<L, N, 4>(&mut square);
+            swap::<L, N, 2>(&mut square);
+            swap::<L, N, 1>(&mut square);
             for (r, &v) in square.iter().enumerate().take(rows - i) {
                 // SAFETY: row `i + r` of the panel has room for whole registers.
                 unsafe { L::store(panel.add((i + r) * width + j), v) };
