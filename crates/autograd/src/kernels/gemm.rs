@@ -1,6 +1,6 @@
 //! Products of strided matrices.
 //!
-//! The product is computed in tiles of at most 6 rows by 4 registers that stay in registers for up to [`DEPTH`]
+//! The product is computed in tiles of at most 6 rows by 4 registers that stay in registers for up to `DEPTH`
 //! steps. Element (i, j) is the sum over blocks of `DEPTH` steps, in order, of a chain of fused multiply-adds. Which
 //! tile an element falls into changes nothing about that sum, so the cut between threads changes no bit. Rows are
 //! never copied; columns are, into a panel on the stack, where they are not contiguous or too far apart. Products of

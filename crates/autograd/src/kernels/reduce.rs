@@ -1,7 +1,7 @@
 //! Sums and extremes along one axis (and, from their own files, their places and the row kernels of softmax).
 //!
 //! An array is seen as `[outer, n, inner]` and reduced along its middle axis. The order of a sum depends on the
-//! shape alone: runs of [`RUN`] steps are folded one after the other, in many lanes at once, and the results of
+//! shape alone: runs of `RUN` steps are folded one after the other, in many lanes at once, and the results of
 //! runs are joined in pairs, then pairs of pairs. The error therefore grows like that of pairwise summation, and
 //! since threads take whole subtrees, no number of threads and no instruction set changes a bit of a sum.
 
