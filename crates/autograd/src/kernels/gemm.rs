@@ -1,15 +1,15 @@
 //! Products of strided matrices.
 //!
-//! The product is computed in tiles of at most 6 rows by 4 registers that stay in registers for up to [`DEPTH`]
+//! The product is computed in tiles of at most 6 rows by 4 registers that stay in registers for up to `DEPTH`
 //! steps. Element (i, j) is the sum over blocks of `DEPTH` steps, in order, of a chain of fused multiply-adds. Which
 //! tile an element falls into changes nothing about that sum, so the cut between threads changes no bit. Rows are
 //! never copied; columns are, into a panel on the stack, where they are not contiguous or too far apart. Products of
 //! one row (or column) whose long sides lie along the sum are dot products instead. Nothing is allocated.
 
-use super::dispatch::{self, Kernel, Level};
-use super::lanes::Lanes;
 pub use super::lanes::Vectorised;
+use super::lanes::{LaneKernel, Lanes, launch};
 use super::pool;
+use super::tile::{ROWS, Tile, band, dot, pack};
 use std::mem::MaybeUninit;
 
 /// A matrix in a slice: element (i, j) lies at `i * strides.0 + j * strides.1`.
@@ -50,12 +50,6 @@ impl std::error::Error for TooShort {}
 
 /// How many steps of the sum a tile takes before it adds to the output: a panel of so many rows stays near the core.
 const DEPTH: usize = 256;
-
-/// The rows of a tile.
-const ROWS: usize = 6;
-
-/// The rows of a tile one register wide.
-const TALL: usize = 8;
 
 /// The bytes of a panel: `DEPTH` rows of 4 registers of 64 bytes.
 const PANEL: usize = DEPTH * 256;
@@ -262,12 +256,7 @@ impl<T: Vectorised> Product<T> {
     }
 
     fn dispatch(&self, plan: Plan, rows: (usize, usize), columns: (usize, usize), panel: *mut T) {
-        let product = self;
-        match dispatch::level() {
-            Level::V4 => dispatch::run(Part::<T::V4> { product, plan, rows, columns, panel }),
-            Level::V3 => dispatch::run(Part::<T::V3> { product, plan, rows, columns, panel }),
-            Level::Baseline => dispatch::run(Part::<T::Baseline> { product, plan, rows, columns, panel }),
-        }
+        launch(Part { product: self, plan, rows, columns, panel });
     }
 }
 
@@ -288,55 +277,38 @@ fn grid(m: usize, n: usize, threads: usize, plan: Plan) -> (usize, usize) {
     best.1
 }
 
-/// Some rows and columns of a product, with the registers `L`.
-struct Part<'a, L: Lanes> {
-    product: &'a Product<L::Scalar>,
+/// Some rows and columns of a product.
+struct Part<'a, T> {
+    product: &'a Product<T>,
     plan: Plan,
     rows: (usize, usize),
     columns: (usize, usize),
     /// Room for `PANEL` bytes if the plan packs.
-    panel: *mut L::Scalar,
+    panel: *mut T,
 }
 
-impl<L: Lanes> Kernel for Part<'_, L> {
-    type Output = ();
-
+impl<T: Vectorised> LaneKernel<T> for Part<'_, T> {
     #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        // SAFETY: `Product::dispatch` chooses `L` by the level that `dispatch::run` compiles this copy for, `matmul_batch`
-        // has checked the product, and the rows and columns are inside it.
-        unsafe { if self.plan == Plan::Dots { self.dots() } else { self.tiles() } }
+    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
+        // SAFETY: `launch` chooses registers that the machine has, `matmul_batch` has checked the product, and the rows
+        // and columns are inside it.
+        unsafe { if self.plan == Plan::Dots { self.dots::<L>() } else { self.tiles::<L>() } }
     }
 }
 
-/// What a tile reads and writes: pointers to its first elements and distances between rows.
-#[derive(Clone, Copy)]
-struct Tile<T> {
-    depth: usize,
-    a: *const T,
-    a_strides: (usize, usize),
-    b: *const T,
-    b_stride: usize,
-    out: *mut T,
-    out_stride: usize,
-    /// Columns in the last register.
-    last: usize,
-    /// Whether to add to what is in `out`.
-    add: bool,
-}
-
-impl<L: Lanes> Part<'_, L> {
+impl<T: Vectorised> Part<'_, T> {
     /// # Safety
     /// As in `run`.
     #[inline(always)]
-    unsafe fn tiles(&self) {
+    unsafe fn tiles<L: Lanes<Scalar = T>>(&self) {
         let (p, panel) = (self.product, self.panel);
         let [_, n, k] = p.sizes;
         let rows = self.rows.1 - self.rows.0;
         let across = if rows <= 2 && self.plan == Plan::Direct { L::WIDE } else { L::ACROSS };
         let blocks = k.div_ceil(DEPTH);
+        let step = if blocks == 1 { k } else { k.div_ceil(blocks) };
         for block in 0..blocks {
-            let (from, to) = (k * block / blocks, k * (block + 1) / blocks);
+            let (from, to) = (block * step, k.min((block + 1) * step));
             let mut column = self.columns.0;
             while column < self.columns.1 {
                 let count = (across * L::WIDTH).min(self.columns.1 - column);
@@ -371,7 +343,7 @@ impl<L: Lanes> Part<'_, L> {
     /// # Safety
     /// As in `run`.
     #[inline(always)]
-    unsafe fn dots(&self) {
+    unsafe fn dots<L: Lanes<Scalar = T>>(&self) {
         let p = self.product;
         let [_, n, k] = p.sizes;
         for row in self.rows.0..self.rows.1 {
@@ -398,188 +370,6 @@ impl<L: Lanes> Part<'_, L> {
 /// Room for the copy of a part of `b`.
 #[repr(align(64))]
 struct Panel(MaybeUninit<[u8; PANEL]>);
-
-/// Copies rows and columns of `b` to a panel with `width` columns, the missing ones 0.
-///
-/// # Safety
-/// The rows and columns are inside `b`, and `panel` has room for `rows * width` elements.
-#[inline(always)]
-unsafe fn pack<L: Lanes>(
-    b: *const L::Scalar,
-    strides: (usize, usize),
-    (rows, columns): (usize, usize),
-    panel: *mut L::Scalar,
-    width: usize,
-) {
-    // SAFETY: the caller's promise; `last` columns are in the last register.
-    unsafe {
-        if strides.1 == 1 {
-            let full = columns / L::WIDTH;
-            let mask = L::mask(columns - full * L::WIDTH);
-            for i in 0..rows {
-                let (from, to) = (b.add(i * strides.0), panel.add(i * width));
-                for r in 0..full {
-                    L::store(to.add(r * L::WIDTH), L::load(from.add(r * L::WIDTH)));
-                }
-                if columns > full * L::WIDTH {
-                    let r = full * L::WIDTH;
-                    L::store(to.add(r), L::load_some(from.add(r), mask));
-                }
-            }
-            return;
-        }
-        if columns < width {
-            for i in 0..rows {
-                L::store(panel.add(i * width + width - L::WIDTH), L::zero());
-            }
-        }
-        // Eight columns at a time, so that the lines being read stay in the nearest cache.
-        let mut j = 0;
-        while j < columns {
-            let some = (columns - j).min(8);
-            for i in 0..rows {
-                for l in j..j + some {
-                    *panel.add(i * width + l) = *b.add(i * strides.0 + l * strides.1);
-                }
-            }
-            j += some;
-        }
-    }
-}
-
-/// All tiles of a band of columns: as even heights as possible, since a tile of one row costs like one of three.
-///
-/// # Safety
-/// `tile` describes `rows` rows and `registers` registers of a checked product.
-#[inline(always)]
-unsafe fn band<L: Lanes>(mut tile: Tile<L::Scalar>, rows: usize, registers: usize) {
-    let most = if registers == 1 {
-        TALL
-    } else if registers > 4 {
-        2
-    } else {
-        ROWS
-    };
-    let tiles = rows.div_ceil(most);
-    for index in 0..tiles {
-        let height = rows * (index + 1) / tiles - rows * index / tiles;
-        // SAFETY: the caller's promise; the tiles follow one another down the rows.
-        unsafe {
-            by_height::<L>(tile, height, registers);
-            tile.a = tile.a.wrapping_add(height * tile.a_strides.0);
-            tile.out = tile.out.wrapping_add(height * tile.out_stride);
-        }
-    }
-}
-
-/// # Safety
-/// As for [`band`].
-#[inline(always)]
-unsafe fn by_height<L: Lanes>(tile: Tile<L::Scalar>, height: usize, registers: usize) {
-    macro_rules! choose {
-        ($($width:literal: $($height:literal)*;)*) => {
-            match (registers, height) {
-                // SAFETY: the caller's promise.
-                $($(($width, $height) => unsafe { multiply::<L, $height, $width>(tile) },)*)*
-                _ => unreachable!("tiles have the sizes above"),
-            }
-        };
-    }
-    if L::ACROSS >= 4 {
-        choose! {
-            1: 1 2 3 4 5 6 7 8; 2: 1 2 3 4 5 6; 3: 1 2 3 4 5 6; 4: 1 2 3 4 5 6;
-            5: 1 2; 6: 1 2; 7: 1 2; 8: 1 2;
-        }
-    } else {
-        choose! { 1: 1 2 3 4 5 6 7 8; 2: 1 2 3 4 5 6; 3: 1 2; 4: 1 2; }
-    }
-}
-
-/// One tile of `R` rows by `V` registers.
-///
-/// # Safety
-/// `tile` describes `R` rows and `V` registers, `last` columns in the last, of a checked product.
-#[inline(always)]
-unsafe fn multiply<L: Lanes, const R: usize, const V: usize>(tile: Tile<L::Scalar>) {
-    let mask = L::mask(tile.last);
-    let mut sums = [[L::zero(); V]; R];
-    let (mut a, mut b) = (tile.a, tile.b);
-    for _ in 0..tile.depth {
-        // SAFETY: the caller's promise; the pointers pass the last element only after the last step.
-        unsafe {
-            let mut row = [L::zero(); V];
-            for v in 0..V - 1 {
-                row[v] = L::load(b.add(v * L::WIDTH));
-            }
-            row[V - 1] = L::load_some(b.add((V - 1) * L::WIDTH), mask);
-            for r in 0..R {
-                let x = L::splat(*a.add(r * tile.a_strides.0));
-                for v in 0..V {
-                    sums[r][v] = L::mul_add(x, row[v], sums[r][v]);
-                }
-            }
-        }
-        a = a.wrapping_add(tile.a_strides.1);
-        b = b.wrapping_add(tile.b_stride);
-    }
-    for (r, row) in sums.iter().enumerate() {
-        for (v, &sum) in row.iter().enumerate() {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let out = tile.out.add(r * tile.out_stride + v * L::WIDTH);
-                if v + 1 < V {
-                    L::store(out, if tile.add { L::add(L::load(out), sum) } else { sum });
-                } else if tile.add {
-                    L::store_some(out, mask, L::add(L::load_some(out, mask), sum));
-                } else {
-                    L::store_some(out, mask, sum);
-                }
-            }
-        }
-    }
-}
-
-/// `C` dot products of one row with columns `stride` apart, in two registers each.
-///
-/// # Safety
-/// `a` and each column have `k` elements, `out` has `C`.
-#[inline(always)]
-unsafe fn dot<L: Lanes, const C: usize>(
-    k: usize,
-    a: *const L::Scalar,
-    b: *const L::Scalar,
-    stride: usize,
-    out: *mut L::Scalar,
-    add: bool,
-) {
-    let mut sums = [[L::zero(); 2]; C];
-    let mut i = 0;
-    // SAFETY: the caller's promise; a step reads only below `k`.
-    unsafe {
-        while i + 2 * L::WIDTH <= k {
-            for half in 0..2 {
-                let at = i + half * L::WIDTH;
-                let x = L::load(a.add(at));
-                for c in 0..C {
-                    sums[c][half] = L::mul_add(x, L::load(b.add(c * stride + at)), sums[c][half]);
-                }
-            }
-            i += 2 * L::WIDTH;
-        }
-        while i < k {
-            let mask = L::mask((k - i).min(L::WIDTH));
-            let x = L::load_some(a.add(i), mask);
-            for c in 0..C {
-                sums[c][0] = L::mul_add(x, L::load_some(b.add(c * stride + i), mask), sums[c][0]);
-            }
-            i += L::WIDTH;
-        }
-        for c in 0..C {
-            let sum = L::sum(L::add(sums[c][0], sums[c][1]));
-            *out.add(c) = if add { *out.add(c) + sum } else { sum };
-        }
-    }
-}
 
 #[cfg(all(test, not(loom)))]
 #[path = "gemm_tests.rs"]

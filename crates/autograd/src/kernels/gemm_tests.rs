@@ -4,19 +4,12 @@ use super::*;
 
 trait Number: Vectorised + Into<f64> + PartialEq + std::fmt::Debug {
     const EPSILON: f64;
-    fn of(x: f64) -> Self;
 }
 impl Number for f32 {
     const EPSILON: f64 = f32::EPSILON as f64;
-    fn of(x: f64) -> Self {
-        x as f32
-    }
 }
 impl Number for f64 {
     const EPSILON: f64 = f64::EPSILON;
-    fn of(x: f64) -> Self {
-        x
-    }
 }
 
 /// Numbers in [-1, 1) from a small generator.

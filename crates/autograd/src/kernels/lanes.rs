@@ -1,5 +1,9 @@
 //! One vector register of each instruction set, for the few loops where the compiler does not find the registers
-//! by itself (matrix products). Everything else is plain Rust, vectorised by the compiler.
+//! by itself (matrix products, reductions). Everything else is plain Rust, vectorised by the compiler.
+
+use super::dispatch::{self, Kernel, Level};
+use super::number::Number;
+use std::marker::PhantomData;
 
 /// The operations of a vector register with `WIDTH` numbers.
 pub(crate) trait Lanes: Copy {
@@ -24,8 +28,18 @@ pub(crate) trait Lanes: Copy {
     fn mul_add(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
     /// `a + b`.
     fn add(a: Self::Vector, b: Self::Vector) -> Self::Vector;
-    /// The sum of the lanes, by halving.
-    fn sum(v: Self::Vector) -> Self::Scalar;
+    /// `a * b`.
+    fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The greater of each pair; not a number where either is none.
+    fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// The lesser of each pair; not a number where either is none.
+    fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+    /// Lane `i` of the result is lane `i ^ step`; `step` is a power of two below `WIDTH`.
+    fn exchange(v: Self::Vector, step: usize) -> Self::Vector;
+    /// Lane `i` of `b` where `i & step` is not 0, else of `a`.
+    fn blend(a: Self::Vector, b: Self::Vector, step: usize) -> Self::Vector;
+    /// Lane 0.
+    fn first(v: Self::Vector) -> Self::Scalar;
     /// The first `count` lanes (at most `WIDTH`).
     fn mask(count: usize) -> Self::Mask;
     /// Loads all lanes.
@@ -43,6 +57,11 @@ pub(crate) trait Lanes: Copy {
     /// # Safety
     /// The machine has the instructions, and `from` is valid for reads of the numbers in the mask.
     unsafe fn load_some(from: *const Self::Scalar, mask: Self::Mask) -> Self::Vector;
+    /// Loads the lanes of the mask and takes the others from `other`.
+    ///
+    /// # Safety
+    /// As for `load_some`.
+    unsafe fn load_or(from: *const Self::Scalar, mask: Self::Mask, other: Self::Vector) -> Self::Vector;
     /// Stores the lanes of the mask.
     ///
     /// # Safety
@@ -50,10 +69,19 @@ pub(crate) trait Lanes: Copy {
     unsafe fn store_some(to: *mut Self::Scalar, mask: Self::Mask, v: Self::Vector);
 }
 
+/// Joins all lanes with `join`, by halving; `join` must not care about the order of its two operands.
+#[inline(always)]
+pub(crate) fn across<L: Lanes>(mut v: L::Vector, join: impl Fn(L::Vector, L::Vector) -> L::Vector) -> L::Scalar {
+    let mut step = L::WIDTH / 2;
+    while step > 0 {
+        v = join(v, L::exchange(v, step));
+        step /= 2;
+    }
+    L::first(v)
+}
+
 /// Numbers with registers.
-pub trait Vectorised: Copy + Send + Sync + PartialOrd + 'static {
-    /// 0.
-    const ZERO: Self;
+pub trait Vectorised: Number {
     /// The registers of AVX-512.
     #[doc(hidden)]
     #[allow(private_bounds)]
@@ -66,6 +94,33 @@ pub trait Vectorised: Copy + Send + Sync + PartialOrd + 'static {
     #[doc(hidden)]
     #[allow(private_bounds)]
     type Baseline: Lanes<Scalar = Self>;
+}
+
+/// A kernel that names its registers.
+pub(crate) trait LaneKernel<T> {
+    /// The loop; see [`Kernel::run`].
+    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self);
+}
+
+struct With<K, L>(K, PhantomData<L>);
+
+impl<T, K: LaneKernel<T>, L: Lanes<Scalar = T>> Kernel for With<K, L> {
+    type Output = ();
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        self.0.run::<L, FMA>();
+    }
+}
+
+/// Runs a kernel with the widest registers that the machine has.
+#[inline]
+pub(crate) fn launch<T: Vectorised, K: LaneKernel<T>>(kernel: K) {
+    // `dispatch::run` looks at the same level, so each `L` meets only the copy compiled for it.
+    match dispatch::level() {
+        Level::V4 => dispatch::run(With::<K, T::V4>(kernel, PhantomData)),
+        Level::V3 => dispatch::run(With::<K, T::V3>(kernel, PhantomData)),
+        Level::Baseline => dispatch::run(With::<K, T::Baseline>(kernel, PhantomData)),
+    }
 }
 
 /// `N` numbers in an array: two or four of them are a register of SSE2 or NEON.
@@ -102,14 +157,28 @@ macro_rules! plain {
                 std::array::from_fn(|i| a[i] + b[i])
             }
             #[inline(always)]
-            fn sum(mut v: Self::Vector) -> $t {
-                let mut half = $n / 2;
-                while half > 0 {
-                    for i in 0..half {
-                        v[i] += v[i + half];
-                    }
-                    half /= 2;
-                }
+            fn mul(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                std::array::from_fn(|i| a[i] * b[i])
+            }
+            #[inline(always)]
+            fn max(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                // Where `b` is not a number no comparison holds and `b` is taken.
+                std::array::from_fn(|i| if (a[i] > b[i]) | a[i].is_nan() { a[i] } else { b[i] })
+            }
+            #[inline(always)]
+            fn min(a: Self::Vector, b: Self::Vector) -> Self::Vector {
+                std::array::from_fn(|i| if (a[i] < b[i]) | a[i].is_nan() { a[i] } else { b[i] })
+            }
+            #[inline(always)]
+            fn exchange(v: Self::Vector, step: usize) -> Self::Vector {
+                std::array::from_fn(|i| v[i ^ step])
+            }
+            #[inline(always)]
+            fn blend(a: Self::Vector, b: Self::Vector, step: usize) -> Self::Vector {
+                std::array::from_fn(|i| if i & step == 0 { a[i] } else { b[i] })
+            }
+            #[inline(always)]
+            fn first(v: Self::Vector) -> $t {
                 v[0]
             }
             #[inline(always)]
@@ -132,7 +201,12 @@ macro_rules! plain {
                     // SAFETY: the mask is full, so the caller's promise covers all lanes.
                     return unsafe { Self::load(from) };
                 }
-                let mut v = Self::zero();
+                // SAFETY: the caller's promise.
+                unsafe { Self::load_or(from, mask, Self::zero()) }
+            }
+            #[inline(always)]
+            unsafe fn load_or(from: *const $t, mask: usize, other: Self::Vector) -> Self::Vector {
+                let mut v = other;
                 for (i, x) in v.iter_mut().enumerate().take(mask) {
                     // SAFETY: `i` is in the mask.
                     *x = unsafe { *from.add(i) };
@@ -157,13 +231,11 @@ mod choice {
     use super::{Plain, Vectorised};
 
     impl Vectorised for f32 {
-        const ZERO: Self = 0.0;
         type V4 = Plain<f32, 4>;
         type V3 = Plain<f32, 4>;
         type Baseline = Plain<f32, 4>;
     }
     impl Vectorised for f64 {
-        const ZERO: Self = 0.0;
         type V4 = Plain<f64, 2>;
         type V3 = Plain<f64, 2>;
         type Baseline = Plain<f64, 2>;
@@ -184,13 +256,11 @@ mod choice {
     pub struct Ymm<T>(T);
 
     impl Vectorised for f32 {
-        const ZERO: Self = 0.0;
         type V4 = Zmm<f32>;
         type V3 = Ymm<f32>;
         type Baseline = Plain<f32, 4>;
     }
     impl Vectorised for f64 {
-        const ZERO: Self = 0.0;
         type V4 = Zmm<f64>;
         type V3 = Ymm<f64>;
         type Baseline = Plain<f64, 2>;
@@ -199,8 +269,9 @@ mod choice {
     // Operations on values only are unsafe where the compiler does not know that the machine has the instruction;
     // these types are private to the kernels, which name them only inside a branch for that instruction set.
     macro_rules! registers {
-        ($lanes:ty, $t:ty, $v:ty, $m:ty, $n:expr, $across:expr, $wide:expr, $mask:expr, $sum:expr,
-         $zero:ident, $splat:ident, $fma:ident, $add:ident, $load:ident, $store:ident, $some:expr, $put:expr) => {
+        ($lanes:ty, $t:ty, $v:ty, $m:ty, $n:expr, $across:expr, $wide:expr, $mask:expr,
+         $exchange:expr, $blend:expr, $first:ident, $mul:ident, $max:expr, $min:expr,
+         $zero:ident, $splat:ident, $fma:ident, $add:ident, $load:ident, $store:ident, $some:expr, $or:expr, $put:ident) => {
             impl Lanes for $lanes {
                 type Scalar = $t;
                 type Vector = $v;
@@ -230,9 +301,34 @@ mod choice {
                     unsafe { $add(a, b) }
                 }
                 #[inline(always)]
-                fn sum(v: $v) -> $t {
+                fn mul(a: $v, b: $v) -> $v {
                     // SAFETY: as for `zero`.
-                    unsafe { $sum(v) }
+                    unsafe { $mul(a, b) }
+                }
+                #[inline(always)]
+                fn max(a: $v, b: $v) -> $v {
+                    // SAFETY: as for `zero`.
+                    unsafe { $max(a, b) }
+                }
+                #[inline(always)]
+                fn min(a: $v, b: $v) -> $v {
+                    // SAFETY: as for `zero`.
+                    unsafe { $min(a, b) }
+                }
+                #[inline(always)]
+                fn exchange(v: $v, step: usize) -> $v {
+                    // SAFETY: as for `zero`.
+                    unsafe { $exchange(v, step) }
+                }
+                #[inline(always)]
+                fn blend(a: $v, b: $v, step: usize) -> $v {
+                    // SAFETY: as for `zero`.
+                    unsafe { $blend(a, b, step) }
+                }
+                #[inline(always)]
+                fn first(v: $v) -> $t {
+                    // SAFETY: as for `zero`.
+                    unsafe { $first(v) }
                 }
                 #[inline(always)]
                 fn mask(count: usize) -> $m {
@@ -258,6 +354,11 @@ mod choice {
                     unsafe { $some(from, mask) }
                 }
                 #[inline(always)]
+                unsafe fn load_or(from: *const $t, mask: $m, other: $v) -> $v {
+                    // SAFETY: as for `load_some`.
+                    unsafe { $or(from, mask, other) }
+                }
+                #[inline(always)]
                 unsafe fn store_some(to: *mut $t, mask: $m, v: $v) {
                     // SAFETY: the caller's promise; lanes outside the mask are not written.
                     unsafe { $put(to, mask, v) }
@@ -275,7 +376,23 @@ mod choice {
         4,
         8,
         |count: usize| ((1_u32 << count) - 1) as __mmask16,
-        _mm512_reduce_add_ps,
+        |v, step| match step {
+            8 => _mm512_shuffle_f32x4::<0x4E>(v, v),
+            4 => _mm512_shuffle_f32x4::<0xB1>(v, v),
+            2 => _mm512_permute_ps::<0x4E>(v),
+            _ => _mm512_permute_ps::<0xB1>(v),
+        },
+        |a, b, step| match step {
+            8 => _mm512_mask_blend_ps(0xFF00, a, b),
+            4 => _mm512_mask_blend_ps(0xF0F0, a, b),
+            2 => _mm512_mask_blend_ps(0xCCCC, a, b),
+            _ => _mm512_mask_blend_ps(0xAAAA, a, b),
+        },
+        _mm512_cvtss_f32,
+        _mm512_mul_ps,
+        // The instruction gives its second operand if either is not a number, so only the first is left to mend.
+        |a, b| _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
+        |a, b| _mm512_mask_mov_ps(_mm512_min_ps(a, b), _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a),
         _mm512_setzero_ps,
         _mm512_set1_ps,
         _mm512_fmadd_ps,
@@ -283,6 +400,7 @@ mod choice {
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         |p, m| _mm512_maskz_loadu_ps(m, p),
+        |p, m, v| _mm512_mask_loadu_ps(v, m, p),
         _mm512_mask_storeu_ps
     );
     registers!(
@@ -294,7 +412,20 @@ mod choice {
         4,
         8,
         |count: usize| ((1_u32 << count) - 1) as __mmask8,
-        _mm512_reduce_add_pd,
+        |v, step| match step {
+            4 => _mm512_shuffle_f64x2::<0x4E>(v, v),
+            2 => _mm512_shuffle_f64x2::<0xB1>(v, v),
+            _ => _mm512_permute_pd::<0x55>(v),
+        },
+        |a, b, step| match step {
+            4 => _mm512_mask_blend_pd(0xF0, a, b),
+            2 => _mm512_mask_blend_pd(0xCC, a, b),
+            _ => _mm512_mask_blend_pd(0xAA, a, b),
+        },
+        _mm512_cvtsd_f64,
+        _mm512_mul_pd,
+        |a, b| _mm512_mask_mov_pd(_mm512_max_pd(a, b), _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(a, a), a),
+        |a, b| _mm512_mask_mov_pd(_mm512_min_pd(a, b), _mm512_cmp_pd_mask::<_CMP_UNORD_Q>(a, a), a),
         _mm512_setzero_pd,
         _mm512_set1_pd,
         _mm512_fmadd_pd,
@@ -302,6 +433,7 @@ mod choice {
         _mm512_loadu_pd,
         _mm512_storeu_pd,
         |p, m| _mm512_maskz_loadu_pd(m, p),
+        |p, m, v| _mm512_mask_loadu_pd(v, m, p),
         _mm512_mask_storeu_pd
     );
     registers!(
@@ -313,7 +445,20 @@ mod choice {
         2,
         4,
         |count: usize| _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)),
-        sum_ps,
+        |v, step| match step {
+            4 => _mm256_permute2f128_ps::<1>(v, v),
+            2 => _mm256_permute_ps::<0x4E>(v),
+            _ => _mm256_permute_ps::<0xB1>(v),
+        },
+        |a, b, step| match step {
+            4 => _mm256_blend_ps::<0xF0>(a, b),
+            2 => _mm256_blend_ps::<0xCC>(a, b),
+            _ => _mm256_blend_ps::<0xAA>(a, b),
+        },
+        _mm256_cvtss_f32,
+        _mm256_mul_ps,
+        |a, b| _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
+        |a, b| _mm256_blendv_ps(_mm256_min_ps(a, b), a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)),
         _mm256_setzero_ps,
         _mm256_set1_ps,
         _mm256_fmadd_ps,
@@ -321,6 +466,7 @@ mod choice {
         _mm256_loadu_ps,
         _mm256_storeu_ps,
         |p, m| _mm256_maskload_ps(p, m),
+        |p, m, v| _mm256_blendv_ps(v, _mm256_maskload_ps(p, m), _mm256_castsi256_ps(m)),
         _mm256_maskstore_ps
     );
     registers!(
@@ -332,7 +478,18 @@ mod choice {
         2,
         4,
         |count: usize| _mm256_cmpgt_epi64(_mm256_set1_epi64x(count as i64), _mm256_setr_epi64x(0, 1, 2, 3)),
-        sum_pd,
+        |v, step| match step {
+            2 => _mm256_permute2f128_pd::<1>(v, v),
+            _ => _mm256_permute_pd::<0x5>(v),
+        },
+        |a, b, step| match step {
+            2 => _mm256_blend_pd::<0xC>(a, b),
+            _ => _mm256_blend_pd::<0xA>(a, b),
+        },
+        _mm256_cvtsd_f64,
+        _mm256_mul_pd,
+        |a, b| _mm256_blendv_pd(_mm256_max_pd(a, b), a, _mm256_cmp_pd::<_CMP_UNORD_Q>(a, a)),
+        |a, b| _mm256_blendv_pd(_mm256_min_pd(a, b), a, _mm256_cmp_pd::<_CMP_UNORD_Q>(a, a)),
         _mm256_setzero_pd,
         _mm256_set1_pd,
         _mm256_fmadd_pd,
@@ -340,21 +497,7 @@ mod choice {
         _mm256_loadu_pd,
         _mm256_storeu_pd,
         |p, m| _mm256_maskload_pd(p, m),
+        |p, m, v| _mm256_blendv_pd(v, _mm256_maskload_pd(p, m), _mm256_castsi256_pd(m)),
         _mm256_maskstore_pd
     );
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn sum_ps(v: __m256) -> f32 {
-        let four = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
-        let two = _mm_add_ps(four, _mm_movehl_ps(four, four));
-        _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps::<1>(two, two)))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2")]
-    fn sum_pd(v: __m256d) -> f64 {
-        let two = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd::<1>(v));
-        _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)))
-    }
 }

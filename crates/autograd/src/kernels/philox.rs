@@ -28,6 +28,7 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 }
 
 #[inline(always)]
+#[allow(clippy::needless_range_loop)] // four arrays are indexed
 fn rounds<const N: usize>(mut c: [[u32; N]; 4], mut key: [u32; 2]) -> [[u32; N]; 4] {
     for _ in 0..ROUNDS {
         for i in 0..N {
@@ -75,11 +76,9 @@ impl Draw for f32 {
 
     #[inline(always)]
     fn uniform(words: &[[u32; LANES]; 4], out: &mut [Self]) {
-        for (out, words) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(words) {
-            for (x, &word) in out.iter_mut().zip(words) {
-                // 24 bits fit the fraction exactly; through i32, which every instruction set converts directly.
-                *x = (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0);
-            }
+        for (x, &word) in out.iter_mut().zip(words.as_flattened()) {
+            // 24 bits fit the fraction exactly; through i32, which every instruction set converts directly.
+            *x = (word >> 8) as i32 as f32 * (1.0 / 16_777_216.0);
         }
     }
 
@@ -180,7 +179,9 @@ impl<T: Draw> Distribution<T> for Bernoulli {
     const PER_GROUP: usize = GROUP;
     #[inline(always)]
     fn apply(self, words: &[[u32; LANES]; 4], out: &mut [T]) {
-        let Some(most) = self.0 else { return out.fill(T::bit(false)) };
+        let Some(most) = self.0 else {
+            return out.fill(T::bit(false));
+        };
         for (out, words) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(words) {
             for (x, &word) in out.iter_mut().zip(words) {
                 *x = T::bit(word <= most);

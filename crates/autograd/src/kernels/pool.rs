@@ -145,7 +145,8 @@ impl Pool {
                 }
             } else if idle < spins {
                 idle += 1;
-                spin_loop();
+                // Where something else wants this core, perhaps the caller itself, it must not wait for our slice.
+                if idle.is_multiple_of(256) { yield_now() } else { spin_loop() }
             } else {
                 idle = 0;
                 self.sleep(last);

@@ -1,55 +1,47 @@
-//! Sums, extremes and their places along one axis, and the row kernels of softmax.
+//! Sums and extremes along one axis (and, from their own files, their places and the row kernels of softmax).
 //!
 //! An array is seen as `[outer, n, inner]` and reduced along its middle axis. The order of a sum depends on the
-//! shape alone: runs of [`RUN`] steps are folded one after the other, in many lanes at once, and the results of
+//! shape alone: runs of `RUN` steps are folded one after the other, in many lanes at once, and the results of
 //! runs are joined in pairs, then pairs of pairs. The error therefore grows like that of pairwise summation, and
 //! since threads take whole subtrees, no number of threads and no instruction set changes a bit of a sum.
 
-use super::dispatch::{self, Kernel};
+use super::lane::{Fma, Plain};
+use super::lanes::{LaneKernel, Lanes, Vectorised, across, launch};
+use super::number::Number;
+pub use super::places::{argmax, argmin};
 use super::pool;
+pub use super::softmax::{log_softmax, logsumexp, softmax};
+use std::mem::MaybeUninit;
 use std::ops::{Add, Div, Mul, Sub};
 
-/// How many elements or columns are folded side by side: four registers of AVX-512 in f32, eight in f64.
-const LANES: usize = 64;
+/// How many columns at most are cut into subtrees or searched together.
+pub(super) const LANES: usize = 64;
+
+/// The registers of a strip of columns.
+const STRIP: usize = 4;
 
 /// How many steps a lane takes one after the other before the pairwise part begins.
 const RUN: usize = 16;
 
-/// The elements of a run along contiguous data.
-const BLOCK: usize = LANES * RUN;
+/// A multiple of the elements of a run along contiguous data.
+pub(super) const BLOCK: usize = 64 * RUN;
 
 /// Reductions of fewer elements run on one thread.
-const PARALLEL: usize = 65_536;
+pub(super) const PARALLEL: usize = 65_536;
 
 /// Into how many parts a single long reduction is cut at most.
 const SEGMENTS: usize = 16;
 
 /// Numbers that can be reduced.
-pub trait Real:
-    Copy
-    + Send
-    + Sync
-    + PartialOrd
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
-    + 'static
-{
-    /// 0.
-    const ZERO: Self;
-    /// 1.
-    const ONE: Self;
+pub trait Real: Vectorised {
     /// The least number, minus infinity.
     const LOWEST: Self;
     /// The greatest number, infinity.
     const HIGHEST: Self;
-    /// Whether it is not a number.
-    fn not_a_number(self) -> bool;
-    /// e to the power `self`.
+    /// e to the power `self`, for loops.
     #[doc(hidden)]
     fn exp_lane<const FMA: bool>(self) -> Self;
-    /// The natural logarithm.
+    /// The natural logarithm, for loops.
     #[doc(hidden)]
     fn ln_lane<const FMA: bool>(self) -> Self;
 }
@@ -57,35 +49,15 @@ pub trait Real:
 macro_rules! real {
     ($t:ident) => {
         impl Real for $t {
-            const ZERO: Self = 0.0;
-            const ONE: Self = 1.0;
             const LOWEST: Self = $t::NEG_INFINITY;
             const HIGHEST: Self = $t::INFINITY;
             #[inline(always)]
-            fn not_a_number(self) -> bool {
-                self.is_nan()
-            }
-            #[inline(always)]
             fn exp_lane<const FMA: bool>(self) -> Self {
-                {
-                    use super::number::{Element, Lane, Number};
-                    if FMA {
-                        <$t as Element>::Fused::load(self).exp().store()
-                    } else {
-                        <$t as Element>::Plain::load(self).exp().store()
-                    }
-                }
+                if FMA { Number::exp(Fma(self)).0 } else { Number::exp(Plain(self)).0 }
             }
             #[inline(always)]
             fn ln_lane<const FMA: bool>(self) -> Self {
-                {
-                    use super::number::{Element, Lane, Number};
-                    if FMA {
-                        <$t as Element>::Fused::load(self).ln().store()
-                    } else {
-                        <$t as Element>::Plain::load(self).ln().store()
-                    }
-                }
+                if FMA { Number::ln(Fma(self)).0 } else { Number::ln(Plain(self)).0 }
             }
         }
     };
@@ -93,174 +65,206 @@ macro_rules! real {
 real!(f32);
 real!(f64);
 
-/// What a reduction does with its elements. `join` must be associative but for rounding.
-trait Fold<T>: Copy + Send + Sync {
+/// What a reduction does with its elements. `join` must be commutative, and associative but for rounding.
+pub(super) trait Fold<T>: Copy + Send + Sync {
     const START: T;
-    fn map(x: T) -> T;
-    fn join(a: T, b: T) -> T;
+    fn map<L: Lanes<Scalar = T>>(x: L::Vector) -> L::Vector;
+    fn join<L: Lanes<Scalar = T>>(a: L::Vector, b: L::Vector) -> L::Vector;
 }
 
 macro_rules! fold {
-    ($name:ident, $start:ident, |$x:ident| $map:expr, |$a:ident, $b:ident| $join:expr) => {
+    ($name:ident, $start:ident, |$x:ident| $map:expr, $join:ident) => {
         #[derive(Clone, Copy)]
-        struct $name;
+        pub(super) struct $name;
 
         impl<T: Real> Fold<T> for $name {
             const START: T = T::$start;
             #[inline(always)]
-            fn map($x: T) -> T {
+            fn map<L: Lanes<Scalar = T>>($x: L::Vector) -> L::Vector {
                 $map
             }
             #[inline(always)]
-            fn join($a: T, $b: T) -> T {
-                $join
+            fn join<L: Lanes<Scalar = T>>(a: L::Vector, b: L::Vector) -> L::Vector {
+                L::$join(a, b)
             }
         }
     };
 }
-fold!(Sum, ZERO, |x| x, |a, b| a + b);
-fold!(Squares, ZERO, |x| x * x, |a, b| a + b);
-// Where `b` is not a number no comparison holds and `b` is taken; the second test keeps an `a` that is not one.
-fold!(Max, LOWEST, |x| x, |a, b| if (a > b) | a.not_a_number() { a } else { b });
-fold!(Min, HIGHEST, |x| x, |a, b| if (a < b) | a.not_a_number() { a } else { b });
+fold!(Sum, ZERO, |x| x, add);
+fold!(Squares, ZERO, |x| L::mul(x, x), add);
+fold!(Max, LOWEST, |x| x, max);
+fold!(Min, HIGHEST, |x| x, min);
 
 /// Joins the results of runs in pairs, pairs of pairs and so on, as they come: after `count` of them, one subtree of
-/// 2^level runs waits at each level that is a one in `count`. `N` values travel together.
-struct Pairs<T, const N: usize, const LEVELS: usize> {
-    waiting: [[T; N]; LEVELS],
+/// 2^level runs waits at each level that is a one in `count`.
+pub(super) struct Pairs<V> {
+    waiting: [MaybeUninit<V>; 48],
     count: usize,
 }
 
-impl<T: Real, const N: usize, const LEVELS: usize> Pairs<T, N, LEVELS> {
+impl<V: Copy> Pairs<V> {
     #[inline(always)]
-    fn new() -> Self {
-        Self { waiting: [[T::ZERO; N]; LEVELS], count: 0 }
+    pub(super) fn new() -> Self {
+        Self { waiting: [const { MaybeUninit::uninit() }; 48], count: 0 }
     }
 
     #[inline(always)]
-    fn push<F: Fold<T>>(&mut self, mut value: [T; N]) {
+    pub(super) fn push(&mut self, mut value: V, join: impl Fn(V, V) -> V) {
         let mut level = 0;
         while self.count >> level & 1 == 1 {
-            join::<T, F, N>(&self.waiting[level], &mut value);
+            // SAFETY: the bit says that a subtree was written to this level.
+            value = join(unsafe { self.waiting[level].assume_init() }, value);
             level += 1;
         }
-        self.waiting[level] = value;
+        self.waiting[level].write(value);
         self.count += 1;
     }
 
+    /// What all pushed values join to, or `start` if there were none.
     #[inline(always)]
-    fn finish<F: Fold<T>>(&self) -> [T; N] {
-        if self.count == 0 {
-            return [F::START; N];
-        }
-        let mut level = self.count.trailing_zeros() as usize;
-        let mut value = self.waiting[level];
-        level += 1;
+    pub(super) fn finish(&self, start: V, join: impl Fn(V, V) -> V) -> V {
+        let mut result = None;
+        let mut level = 0;
         while self.count >> level > 0 {
             if self.count >> level & 1 == 1 {
-                join::<T, F, N>(&self.waiting[level], &mut value);
+                // SAFETY: as in `push`.
+                let earlier = unsafe { self.waiting[level].assume_init() };
+                result = Some(result.map_or(earlier, |later| join(earlier, later)));
             }
             level += 1;
         }
-        value
+        result.unwrap_or(start)
     }
 }
 
-/// `value = earlier joined with value`.
+/// Joins registers one by one.
 #[inline(always)]
-fn join<T: Real, F: Fold<T>, const N: usize>(earlier: &[T; N], value: &mut [T; N]) {
-    for (x, &y) in value.iter_mut().zip(earlier) {
-        *x = F::join(y, *x);
+fn join_all<T, L: Lanes<Scalar = T>, F: Fold<T>, const N: usize>(
+    a: [L::Vector; N],
+    b: [L::Vector; N],
+) -> [L::Vector; N] {
+    std::array::from_fn(|i| F::join::<L>(a[i], b[i]))
+}
+
+/// Folds contiguous elements to one, `4 * V4::WIDTH` side by side whatever the registers.
+#[inline(always)]
+pub(super) fn contiguous<T: Real, L: Lanes<Scalar = T>, F: Fold<T>>(data: &[T]) -> T {
+    // The number of registers is a constant of `L`, so two of the three arms are dropped.
+    match 4 * T::V4::WIDTH / L::WIDTH {
+        4 => contiguous_in::<T, L, F, 4>(data),
+        8 => contiguous_in::<T, L, F, 8>(data),
+        _ => contiguous_in::<T, L, F, 16>(data),
     }
 }
 
-/// Levels enough for any array.
-const ALL: usize = 48;
-
-/// Levels enough for [`FEW_RUNS`] runs: clearing more costs as much as a small reduction.
-const FEW: usize = 5;
-const FEW_RUNS: usize = (1 << FEW) - 1;
-
-/// Folds contiguous elements to one.
 #[inline(always)]
-fn contiguous<T: Real, F: Fold<T>>(data: &[T]) -> T {
-    if data.len() < LANES {
-        return lanes::<T, F, 8>(data);
-    }
-    if data.len() <= BLOCK {
-        return lanes::<T, F, LANES>(data);
-    }
-    let mut pairs = Pairs::<T, 1, ALL>::new();
-    for block in data.chunks(BLOCK) {
-        pairs.push::<F>([lanes::<T, F, LANES>(block)]);
-    }
-    pairs.finish::<F>()[0]
-}
-
-/// Folds a block in `N` lanes and the lanes by halving.
-#[inline(always)]
-fn lanes<T: Real, F: Fold<T>, const N: usize>(data: &[T]) -> T {
-    let (whole, rest) = data.as_chunks::<N>();
-    let mut sums = [F::START; N];
-    for chunk in whole {
-        for lane in 0..N {
-            sums[lane] = F::join(sums[lane], F::map(chunk[lane]));
+fn contiguous_in<T: Real, L: Lanes<Scalar = T>, F: Fold<T>, const N: usize>(data: &[T]) -> T {
+    let start = L::splat(F::START);
+    let total = if data.len() <= N * L::WIDTH * RUN {
+        run_of::<T, L, F, N>(data)
+    } else {
+        let mut pairs = Pairs::new();
+        for block in data.chunks(N * L::WIDTH * RUN) {
+            pairs.push(run_of::<T, L, F, N>(block), join_all::<T, L, F, N>);
         }
-    }
-    for (sum, &x) in sums.iter_mut().zip(rest) {
-        *sum = F::join(*sum, F::map(x));
-    }
+        pairs.finish([start; N], join_all::<T, L, F, N>)
+    };
+    let mut total = total;
     let mut half = N / 2;
     while half > 0 {
-        for lane in 0..half {
-            sums[lane] = F::join(sums[lane], sums[lane + half]);
+        for i in 0..half {
+            total[i] = F::join::<L>(total[i], total[i + half]);
         }
         half /= 2;
     }
-    sums[0]
+    across::<L>(total[0], F::join::<L>)
 }
 
-/// Folds `N` neighbouring columns of rows `stride` apart; `data` begins at the first of them.
+/// Folds a block of at most `RUN` steps of `N` registers.
 #[inline(always)]
-fn columns<T: Real, F: Fold<T>, const N: usize, const LEVELS: usize>(data: &[T], stride: usize, rows: usize) -> [T; N] {
-    let mut pairs = Pairs::<T, N, LEVELS>::new();
+fn run_of<T: Real, L: Lanes<Scalar = T>, F: Fold<T>, const N: usize>(data: &[T]) -> [L::Vector; N] {
+    let mut sums = [L::splat(F::START); N];
+    let mut at = 0;
+    while at + N * L::WIDTH <= data.len() {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the registers end inside `data`, and the kernels choose `L` by the machine.
+            let x = unsafe { L::load(data.as_ptr().add(at + i * L::WIDTH)) };
+            *sum = F::join::<L>(*sum, F::map::<L>(x));
+        }
+        at += N * L::WIDTH;
+    }
+    for sum in &mut sums {
+        let count = (data.len() - at).min(L::WIDTH);
+        if count > 0 {
+            // SAFETY: `count` elements are left. The other lanes are not read but replaced by the start.
+            let x = unsafe { L::load_or(data.as_ptr().add(at), L::mask(count), L::splat(F::START)) };
+            *sum = F::join::<L>(*sum, F::map::<L>(x));
+        }
+        at += count;
+    }
+    sums
+}
+
+/// Folds `count` neighbouring columns in `N` registers, the last partly filled, from rows `stride` apart.
+///
+/// # Safety
+/// The machine has the registers, and `data` and `out` have the elements named.
+#[inline(always)]
+unsafe fn columns<T: Real, L: Lanes<Scalar = T>, F: Fold<T>, const N: usize>(
+    data: *const T,
+    (stride, rows): (usize, usize),
+    count: usize,
+    out: *mut T,
+) {
+    let start = [L::splat(F::START); N];
+    let mask = L::mask(count - (N - 1) * L::WIDTH);
+    let mut pairs = Pairs::new();
     let mut row = 0;
     while row < rows {
         let end = rows.min(row + RUN);
-        let mut sums = [F::START; N];
+        let mut sums = start;
         for i in row..end {
-            let (chunk, _) = data[i * stride..].as_chunks::<N>();
-            for lane in 0..N {
-                sums[lane] = F::join(sums[lane], F::map(chunk[0][lane]));
+            for (r, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: row `i` and the columns of the register are inside the array.
+                let x = unsafe {
+                    let from = data.add(i * stride + r * L::WIDTH);
+                    if r + 1 < N { L::load(from) } else { L::load_some(from, mask) }
+                };
+                *sum = F::join::<L>(*sum, F::map::<L>(x));
             }
         }
-        pairs.push::<F>(sums);
+        pairs.push(sums, join_all::<T, L, F, N>);
         row = end;
     }
-    pairs.finish::<F>()
+    let total = pairs.finish(start, join_all::<T, L, F, N>);
+    for (r, &x) in total.iter().enumerate() {
+        // SAFETY: as above; what the unused lanes folded is not stored.
+        unsafe {
+            let to = out.add(r * L::WIDTH);
+            if r + 1 < N { L::store(to, x) } else { L::store_some(to, mask, x) }
+        }
+    }
 }
 
 /// Folds `out.len()` neighbouring columns in strips.
 #[inline(always)]
-fn strips<T: Real, F: Fold<T>>(data: &[T], stride: usize, rows: usize, out: &mut [T]) {
-    let mut from = 0;
-    macro_rules! strip {
-        ($width:expr, $levels:expr) => {
-            while out.len() - from >= $width {
-                let sums = columns::<T, F, { $width }, { $levels }>(&data[from.min(data.len())..], stride, rows);
-                out[from..from + $width].copy_from_slice(&sums);
-                from += $width;
+pub(super) fn strips<T: Real, L: Lanes<Scalar = T>, F: Fold<T>>(data: &[T], stride: usize, rows: usize, out: &mut [T]) {
+    assert!(rows == 0 || (rows - 1) * stride + out.len() <= data.len(), "columns inside the array");
+    let (wide, mut from) = (STRIP * L::WIDTH, 0);
+    while from < out.len() {
+        let left = out.len() - from;
+        // SAFETY: by the assertion; `wrapping_add` because there may be columns but no rows.
+        unsafe {
+            let (data, to) = (data.as_ptr().wrapping_add(from), out.as_mut_ptr().add(from));
+            if left > wide - L::WIDTH {
+                columns::<T, L, F, STRIP>(data, (stride, rows), left.min(wide), to);
+                from += left.min(wide);
+            } else {
+                columns::<T, L, F, 1>(data, (stride, rows), left.min(L::WIDTH), to);
+                from += left.min(L::WIDTH);
             }
-        };
+        }
     }
-    if rows <= FEW_RUNS * RUN {
-        strip!(LANES, FEW);
-    } else {
-        strip!(LANES, ALL);
-    }
-    strip!(16, ALL);
-    strip!(4, ALL);
-    strip!(1, ALL);
 }
 
 /// Folds whole rows: `data` is `[out.len(), n]`.
@@ -271,13 +275,12 @@ struct Rows<'a, T, F> {
     _fold: F,
 }
 
-impl<T: Real, F: Fold<T>> Kernel for Rows<'_, T, F> {
-    type Output = ();
+impl<T: Real, F: Fold<T>> LaneKernel<T> for Rows<'_, T, F> {
     #[inline(always)]
-    fn run<const FMA: bool>(self) {
+    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
         let Self { data, n, out, .. } = self;
         for (i, x) in out.iter_mut().enumerate() {
-            *x = contiguous::<T, F>(&data[i * n..(i + 1) * n]);
+            *x = contiguous::<T, L, F>(&data[i * n..(i + 1) * n]);
         }
     }
 }
@@ -291,23 +294,22 @@ struct Columns<'a, T, F> {
     _fold: F,
 }
 
-impl<T: Real, F: Fold<T>> Kernel for Columns<'_, T, F> {
-    type Output = ();
+impl<T: Real, F: Fold<T>> LaneKernel<T> for Columns<'_, T, F> {
     #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        strips::<T, F>(self.data, self.stride, self.rows, self.out);
+    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
+        strips::<T, L, F>(self.data, self.stride, self.rows, self.out);
     }
 }
 
 /// Checks the lengths and says whether there is anything to do.
-fn check(input: usize, [outer, n, inner]: [usize; 3], output: usize) -> bool {
+pub(super) fn check(input: usize, [outer, n, inner]: [usize; 3], output: usize) -> bool {
     assert!(outer.checked_mul(n).and_then(|x| x.checked_mul(inner)) == Some(input), "input and shape differ");
     assert!(outer.checked_mul(inner) == Some(output), "output and shape differ");
     output > 0
 }
 
 /// Half of what is needed for two threads to be worth it.
-fn chunk_of(total: usize, each: usize) -> usize {
+pub(super) fn chunk_of(total: usize, each: usize) -> usize {
     if total < PARALLEL { usize::MAX } else { (PARALLEL / 4).div_ceil(each.max(1)) }
 }
 
@@ -323,7 +325,7 @@ fn reduce<T: Real, F: Fold<T>>(input: &[T], shape: [usize; 3], output: &mut [T],
             return rows.for_each(|(i, x)| *x = long(&input[i * n..(i + 1) * n], fold));
         }
         return pool::split(output, chunk_of(total, n), |start, out| {
-            dispatch::run(Rows { data: &input[start * n..], n, out, _fold: fold });
+            launch(Rows { data: &input[start * n..], n, out, _fold: fold });
         });
     }
     let slab = n * inner;
@@ -333,7 +335,7 @@ fn reduce<T: Real, F: Fold<T>>(input: &[T], shape: [usize; 3], output: &mut [T],
         return pool::split(output, chunk, |start, out| {
             for (i, out) in out.chunks_mut(inner).enumerate() {
                 let data = &input[(start / inner + i) * slab..][..slab];
-                dispatch::run(Columns { data, stride: inner, rows: n, out, _fold: fold });
+                launch(Columns { data, stride: inner, rows: n, out, _fold: fold });
             }
         });
     }
@@ -345,7 +347,7 @@ fn reduce<T: Real, F: Fold<T>>(input: &[T], shape: [usize; 3], output: &mut [T],
         }
         let chunk = chunk_of(slab, n).max(1).checked_next_multiple_of(LANES).unwrap_or(usize::MAX);
         pool::split(out, chunk, |start, out| {
-            dispatch::run(Columns { data: &data[start.min(slab)..], stride: inner, rows: n, out, _fold: fold });
+            launch(Columns { data: &data[start.min(slab)..], stride: inner, rows: n, out, _fold: fold });
         });
     }
 }
@@ -356,6 +358,13 @@ fn part_of(steps: usize, unit: usize) -> usize {
     steps.div_ceil(unit).div_ceil(SEGMENTS).next_power_of_two() * unit
 }
 
+fn join_one<T: Real, F: Fold<T>>(a: T, b: T) -> T {
+    fn join<L: Lanes, F: Fold<L::Scalar>>(a: L::Scalar, b: L::Scalar) -> L::Scalar {
+        L::first(F::join::<L>(L::splat(a), L::splat(b)))
+    }
+    join::<T::Baseline, F>(a, b)
+}
+
 /// One long contiguous reduction, cut into subtrees.
 fn long<T: Real, F: Fold<T>>(data: &[T], fold: F) -> T {
     let part = part_of(data.len(), BLOCK);
@@ -363,11 +372,11 @@ fn long<T: Real, F: Fold<T>>(data: &[T], fold: F) -> T {
     let count = data.len().div_ceil(part).max(1);
     pool::split(&mut sums[..count], 1, |i, out| {
         let data = &data[i * part..data.len().min((i + 1) * part)];
-        dispatch::run(Rows { data, n: data.len(), out, _fold: fold });
+        launch(Rows { data, n: data.len(), out, _fold: fold });
     });
-    let mut pairs = Pairs::<T, 1, FEW>::new();
-    sums[..count].iter().for_each(|&sum| pairs.push::<F>([sum]));
-    pairs.finish::<F>()[0]
+    let mut pairs = Pairs::new();
+    sums[..count].iter().for_each(|&sum| pairs.push(sum, join_one::<T, F>));
+    pairs.finish(F::START, join_one::<T, F>)
 }
 
 /// One reduction of many rows of at most [`LANES`] columns, cut into subtrees.
@@ -379,11 +388,13 @@ fn tall<T: Real, F: Fold<T>>(data: &[T], inner: usize, out: &mut [T], fold: F) {
     pool::split(&mut sums[..count], 1, |i, sums| {
         let rows = part.min(rows - i * part);
         let data = &data[i * part * inner..];
-        dispatch::run(Columns { data, stride: inner, rows, out: &mut sums[0][..inner], _fold: fold });
+        launch(Columns { data, stride: inner, rows, out: &mut sums[0][..inner], _fold: fold });
     });
-    let mut pairs = Pairs::<T, LANES, FEW>::new();
-    sums[..count].iter().for_each(|&sum| pairs.push::<F>(sum));
-    out.copy_from_slice(&pairs.finish::<F>()[..inner]);
+    for (j, x) in out.iter_mut().enumerate() {
+        let mut pairs = Pairs::new();
+        sums[..count].iter().for_each(|sum| pairs.push(sum[j], join_one::<T, F>));
+        *x = pairs.finish(F::START, join_one::<T, F>);
+    }
 }
 
 /// Sums along the middle axis of `[outer, n, inner]` into `[outer, inner]`.
@@ -416,229 +427,6 @@ pub fn max<T: Real>(input: &[T], shape: [usize; 3], output: &mut [T]) {
 /// As [`sum`].
 pub fn min<T: Real>(input: &[T], shape: [usize; 3], output: &mut [T]) {
     reduce(input, shape, output, Min);
-}
-
-/// The place of the greatest along the middle axis: the first of several, or of the first that is not a number.
-///
-/// # Panics
-/// As [`sum`], and if `n` is 0 while there is something to output.
-pub fn argmax<T: Real>(input: &[T], shape: [usize; 3], output: &mut [usize]) {
-    places(input, shape, output, Max);
-}
-
-/// The place of the least along the middle axis: the first of several, or of the first that is not a number.
-///
-/// # Panics
-/// As [`argmax`].
-pub fn argmin<T: Real>(input: &[T], shape: [usize; 3], output: &mut [usize]) {
-    places(input, shape, output, Min);
-}
-
-fn places<T: Real, F: Fold<T>>(input: &[T], shape: [usize; 3], output: &mut [usize], fold: F) {
-    if !check(input.len(), shape, output.len()) {
-        return;
-    }
-    let [_, n, inner] = shape;
-    assert!(n > 0, "no greatest or least of nothing");
-    let slab = n * inner;
-    if inner == 1 {
-        return pool::split(output, chunk_of(input.len(), n), |start, out| {
-            dispatch::run(RowPlaces { data: &input[start * n..], n, out, _fold: fold });
-        });
-    }
-    let chunk = if input.len() < PARALLEL { usize::MAX } else { chunk_of(input.len(), slab).saturating_mul(inner) };
-    pool::split(output, chunk, |start, out| {
-        for (i, out) in out.chunks_mut(inner).enumerate() {
-            let data = &input[(start / inner + i) * slab..][..slab];
-            dispatch::run(ColumnPlaces { data, stride: inner, rows: n, out, _fold: fold });
-        }
-    });
-}
-
-/// Whether `x` is a place of the extreme `best`: if anything is not a number, `best` is none and only such count.
-#[inline(always)]
-fn is_best<T: Real>(x: T, best: T) -> bool {
-    (x == best) | x.not_a_number()
-}
-
-struct RowPlaces<'a, T, F> {
-    data: &'a [T],
-    n: usize,
-    out: &'a mut [usize],
-    _fold: F,
-}
-
-impl<T: Real, F: Fold<T>> Kernel for RowPlaces<'_, T, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Self { data, n, out, .. } = self;
-        for (i, place) in out.iter_mut().enumerate() {
-            let row = &data[i * n..(i + 1) * n];
-            let best = contiguous::<T, F>(row);
-            // A chunk is searched whole, without leaving early, so that the loop is vectorised.
-            let (whole, rest) = row.as_chunks::<LANES>();
-            let hit = |chunk: &&[T; LANES]| chunk.iter().fold(false, |any, &x| any | is_best(x, best));
-            let skip = whole.iter().take_while(|chunk| !hit(chunk)).count();
-            let chunk = whole.get(skip).map_or(rest, |chunk| &chunk[..]);
-            let within = chunk.iter().position(|&x| is_best(x, best));
-            *place = skip * LANES + within.expect("the extreme is one of the elements");
-        }
-    }
-}
-
-struct ColumnPlaces<'a, T, F> {
-    data: &'a [T],
-    stride: usize,
-    rows: usize,
-    out: &'a mut [usize],
-    _fold: F,
-}
-
-impl<T: Real, F: Fold<T>> Kernel for ColumnPlaces<'_, T, F> {
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Self { data, stride, rows, out, .. } = self;
-        for (i, out) in out.chunks_mut(LANES).enumerate() {
-            let data = &data[i * LANES..];
-            let mut best = [T::ZERO; LANES];
-            let best = &mut best[..out.len()];
-            strips::<T, F>(data, stride, rows, best);
-            // From the last row to the first, so that the first of several stays.
-            for row in (0..rows).rev() {
-                let data = &data[row * stride..][..out.len()];
-                for ((place, &x), &best) in out.iter_mut().zip(data).zip(best.iter()) {
-                    *place = if is_best(x, best) { row } else { *place };
-                }
-            }
-        }
-    }
-}
-
-/// What a row kernel makes of its rows.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum RowKind {
-    Softmax,
-    LogSoftmax,
-}
-
-/// Elements that a row kernel takes through all its passes together: they stay in the nearest cache.
-const NEAR: usize = 2048;
-
-struct Softmax<'a, T> {
-    input: &'a [T],
-    n: usize,
-    output: &'a mut [T],
-    kind: RowKind,
-}
-
-impl<T: Real> Kernel for Softmax<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Self { input, n, output, kind } = self;
-        let near = (NEAR / n).max(1) * n;
-        for (input, output) in input.chunks(near).zip(output.chunks_mut(near)) {
-            for (x, y) in input.chunks_exact(n).zip(output.chunks_exact_mut(n)) {
-                let most = contiguous::<T, Max>(x);
-                y.iter_mut().zip(x).for_each(|(y, &x)| *y = x - most);
-            }
-            if kind == RowKind::Softmax {
-                // Over all rows at once, so that short rows fill the registers too.
-                output.iter_mut().for_each(|y| *y = y.exp_lane::<FMA>());
-                for y in output.chunks_exact_mut(n) {
-                    let scale = T::ONE / contiguous::<T, Sum>(y);
-                    y.iter_mut().for_each(|y| *y = *y * scale);
-                }
-            } else {
-                for y in output.chunks_exact_mut(n) {
-                    let shift = sum_of_exp::<T, FMA>(y, T::ZERO).ln_lane::<FMA>();
-                    y.iter_mut().for_each(|y| *y = *y - shift);
-                }
-            }
-        }
-    }
-}
-
-/// The sum of `exp(x - shift)`, in the order of [`contiguous`].
-#[inline(always)]
-fn sum_of_exp<T: Real, const FMA: bool>(row: &[T], shift: T) -> T {
-    let mut buffer = [T::ZERO; BLOCK];
-    let mut pairs = Pairs::<T, 1, ALL>::new();
-    for block in row.chunks(BLOCK) {
-        let buffer = &mut buffer[..block.len()];
-        buffer.iter_mut().zip(block).for_each(|(y, &x)| *y = (x - shift).exp_lane::<FMA>());
-        pairs.push::<Sum>([contiguous::<T, Sum>(buffer)]);
-    }
-    pairs.finish::<Sum>()[0]
-}
-
-struct LogSumExp<'a, T> {
-    input: &'a [T],
-    n: usize,
-    output: &'a mut [T],
-}
-
-impl<T: Real> Kernel for LogSumExp<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        for (x, y) in self.input.chunks_exact(self.n).zip(self.output) {
-            let most = contiguous::<T, Max>(x);
-            // Rows of -infinity, or with infinity, must not become inf - inf.
-            let finite = most > T::LOWEST && most < T::HIGHEST;
-            let shift = if finite { most } else { T::ZERO };
-            *y = sum_of_exp::<T, FMA>(x, shift).ln_lane::<FMA>() + shift;
-        }
-    }
-}
-
-/// Softmax of rows of `n`: `exp(x)` over its sum. Rows of -infinity, or with infinity, are not numbers.
-///
-/// # Panics
-/// If the slices differ in length or are not whole rows.
-pub fn softmax<T: Real>(input: &[T], n: usize, output: &mut [T]) {
-    soft(input, n, output, RowKind::Softmax);
-}
-
-/// The logarithm of [`softmax`], without the loss of digits.
-///
-/// # Panics
-/// As [`softmax`].
-pub fn log_softmax<T: Real>(input: &[T], n: usize, output: &mut [T]) {
-    soft(input, n, output, RowKind::LogSoftmax);
-}
-
-/// Elements per task of the row kernels, whose exponentials cost more than loads.
-const SOFT_CHUNK: usize = 8192;
-
-fn soft<T: Real>(input: &[T], n: usize, output: &mut [T], kind: RowKind) {
-    assert_eq!(input.len(), output.len(), "input and output differ in length");
-    if input.is_empty() {
-        return;
-    }
-    assert!(n > 0 && input.len().is_multiple_of(n), "not whole rows");
-    let chunk = SOFT_CHUNK.div_ceil(n) * n;
-    pool::split(output, chunk, |start, output| {
-        let input = &input[start..start + output.len()];
-        dispatch::run(Softmax { input, n, output, kind });
-    });
-}
-
-/// The logarithm of the sum of `exp(x)` of each row of `n`; -infinity where `n` is 0.
-///
-/// # Panics
-/// If `input` is not `output.len()` rows of `n`.
-pub fn logsumexp<T: Real>(input: &[T], n: usize, output: &mut [T]) {
-    assert!(output.len().checked_mul(n) == Some(input.len()), "input and output differ in rows");
-    if n == 0 {
-        return output.fill(T::LOWEST);
-    }
-    pool::split(output, SOFT_CHUNK.div_ceil(n), |start, output| {
-        let input = &input[start * n..][..output.len() * n];
-        dispatch::run(LogSumExp { input, n, output });
-    });
 }
 
 #[cfg(all(test, not(loom)))]

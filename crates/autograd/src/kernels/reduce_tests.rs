@@ -178,3 +178,18 @@ fn rows_of_extremes() {
     assert_eq!(sums[..4], [1000.0 + 2.0_f64.ln(), 0.0, low, high]);
     assert!(sums[4].is_nan());
 }
+
+#[test]
+fn every_instruction_set_gives_the_same_bits() {
+    let data = numbers(50_000);
+    for length in [1, 9, 63, 64, 500, 1024, 1025, 50_000] {
+        let data = &data[..length];
+        let mut out = [0.0];
+        sum(data, [1, length, 1], &mut out);
+        let plain = contiguous::<f32, <f32 as Vectorised>::Baseline, Sum>(data);
+        assert_eq!(out[0].to_bits(), plain.to_bits());
+        sum_of_squares(data, [1, length, 1], &mut out);
+        let plain = contiguous::<f32, <f32 as Vectorised>::Baseline, Squares>(data);
+        assert_eq!(out[0].to_bits(), plain.to_bits());
+    }
+}

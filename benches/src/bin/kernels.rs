@@ -2,8 +2,8 @@
 //! Each figure is the best (median) of many samples on the calling machine.
 
 use std::time::Instant;
-use wengert_autograd::kernels::gemm::{View, matmul};
-use wengert_autograd::kernels::{philox, pool, reduce};
+use wengert::kernels::gemm::{View, matmul};
+use wengert::kernels::{philox, pool, reduce};
 
 /// Best and median seconds of one call.
 fn time(mut body: impl FnMut()) -> (f64, f64) {
@@ -62,7 +62,7 @@ fn gemm_crate<T: 'static + Copy + From<i8>>(sizes: [usize; 3], a: View<'_, T>, b
 
 fn product<T>(name: &str, sizes: [usize; 3], left: bool, right: bool)
 where
-    T: wengert_autograd::kernels::gemm::Vectorised + From<i8>,
+    T: wengert::kernels::gemm::Vectorised + From<i8>,
 {
     let [m, n, k] = sizes;
     let (a, b, out) = (buffer::<T>(m * k), buffer::<T>(k * n), buffer::<T>(m * n));
@@ -84,7 +84,7 @@ where
 
 fn products<T>()
 where
-    T: wengert_autograd::kernels::gemm::Vectorised + From<i8>,
+    T: wengert::kernels::gemm::Vectorised + From<i8>,
 {
     println!("GFLOP/s of {}", std::any::type_name::<T>());
     product::<T>("forward", [128, 128, 784], false, false);
@@ -196,7 +196,7 @@ fn random<T: philox::Draw + From<i8>>() {
 fn main() {
     let which = std::env::args().nth(1).unwrap_or_default();
     let all = which.is_empty();
-    println!("{:?}", wengert_autograd::kernels::dispatch::level());
+    println!("{:?}", wengert::kernels::dispatch::level());
     if all || which == "pool" {
         dispatch();
     }
