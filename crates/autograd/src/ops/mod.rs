@@ -1,10 +1,13 @@
 //! The registry: one place for each op. Must know no plan.
 
 mod arithmetic;
+pub mod custom;
 pub(crate) mod elementwise;
 mod functions;
+mod index;
 mod list;
 mod matmul;
+mod random;
 pub(crate) mod real;
 mod reduce;
 pub mod registry;
