@@ -4,6 +4,7 @@ pub mod block;
 pub mod dispatch;
 pub mod gather;
 pub mod gemm;
+pub mod indexing;
 pub mod lane;
 mod lanes;
 pub mod math;

@@ -60,5 +60,11 @@ registry! {
         Greater 2, Select 3;
     ops:
         "sum" reduce::sum_samples,
-        "matmul" matmul::samples;
+        "matmul" matmul::samples,
+        "index_select" index::samples::index_select,
+        "take" index::samples::take,
+        "gather" index::samples::gather,
+        "scatter" index::samples::scatter,
+        "scatter_add" index::samples::scatter_add,
+        "masked_fill" index::samples::masked_fill;
 }

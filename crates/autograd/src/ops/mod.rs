@@ -2,10 +2,13 @@
 
 mod activations;
 mod arithmetic;
+pub mod custom;
 pub(crate) mod elementwise;
 mod functions;
+mod index;
 mod list;
 mod matmul;
+mod random;
 pub(crate) mod real;
 mod reduce;
 pub mod registry;

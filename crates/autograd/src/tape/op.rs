@@ -111,6 +111,16 @@ pub struct Call<'t, T: Element> {
 /// The contributions that a pullback returns, one for each input.
 ///
 /// A contribution may have the shape of the output where the op broadcasts: the sweep sums it over the repeated axes.
+///
+/// ```
+/// use wengert_autograd::{Pullback, Tape, Tensor};
+/// let tape = Tape::new();
+/// let (x, y, cotangent) = (tape.scalar(2.0), tape.scalar(3.0), tape.scalar(1.0));
+/// let product = Pullback::of([cotangent * y, cotangent * x]);      // z = x y
+/// let mask = Pullback::new([None, Some(cotangent)]);               // the derivative by the first input is zero
+/// let closed: Pullback<f64> = Pullback::none();                    // differentiating through the op is an error
+/// # let _ = (product, mask, closed, Tensor::scalar(0.0f64));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Pullback<'t, T: Element>(pub(crate) Option<SmallVec<[Option<Var<'t, T>>; 4]>>);
 
@@ -118,6 +128,11 @@ impl<'t, T: Element> Pullback<'t, T> {
     /// One contribution for each input; `None` where the derivative is zero.
     pub fn new(contributions: impl IntoIterator<Item = Option<Var<'t, T>>>) -> Self {
         Pullback(Some(contributions.into_iter().collect()))
+    }
+
+    /// A contribution for each input.
+    pub fn of<const N: usize>(contributions: [Var<'t, T>; N]) -> Self {
+        Pullback::new(contributions.map(Some))
     }
 
     /// The contribution to the only input.
