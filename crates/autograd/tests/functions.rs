@@ -15,7 +15,7 @@ fn derivative<T: Element>(sample: &Sample<T>, inputs: &[Tensor<T>], path: &[usiz
     match y.value() {
         Ok(value) => value.as_slice().to_vec(),
         // What was differentiated is constant.
-        Err(error) if error.kind() == ErrorKind::Unreached => vec![T::ZERO; inputs[0].len()],
+        Err(error) if error.kind() == ErrorKind::Unreached => vec![T::of(0.0); inputs[0].len()],
         Err(error) => panic!("{error}"),
     }
 }
@@ -189,7 +189,7 @@ fn roots_and_logarithms_at_0_are_infinite_and_keep_the_zero_rule() {
     same(orders(0.0, |x| x.log2()), [-INF, INF]);
     same(orders(0.0, |x| x.log10()), [-INF, INF]);
     same(orders(-1.0, |x| x.ln_1p()), [-INF, INF]);
-    same(orders(1.0, |x| x.asin())[1..].try_into().unwrap_or([0.0]), [INF]);
+    same(orders::<2>(1.0, |x| x.asin())[1..].try_into().unwrap_or([0.0]), [INF]);
     same(orders::<2>(1.0, |x| x.acos()), [0.0, -INF]);
     same(orders::<2>(1.0, |x| x.acosh()), [0.0, INF]);
     same(orders::<2>(1.0, |x| x.atanh()), [INF, INF]);
@@ -240,7 +240,7 @@ fn integer_powers_keep_the_parity_of_exponents_that_f32_cannot_hold() {
     for (exponent, value) in [(16_777_217, -1.0), (i32::MAX, -1.0), (i32::MIN, 1.0), (-16_777_219, -1.0)] {
         assert_eq!(x.powi(exponent).item().unwrap(), value, "{exponent}");
     }
-    assert_eq!(2.0.powi(7).to_bits(), Real::powi(2.0, 7).to_bits());
+    assert_eq!(Real::powi(-2.0f64, 7), -128.0);
 }
 
 #[test]
