@@ -80,7 +80,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.0));
+    /// let x = tape.input(Tensor::scalar(0.0f64));
     /// let z = x.exp();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 1.0);
@@ -98,7 +98,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(3.0));
+    /// let x = tape.input(Tensor::scalar(3.0f64));
     /// let z = x.exp2();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 8.0).abs() < 1e-15);
@@ -116,7 +116,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(1e-20));
+    /// let x = tape.input(Tensor::scalar(1e-20f64));
     /// let z = x.expm1();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 1e-20);
@@ -134,7 +134,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(2.0));
+    /// let x = tape.input(Tensor::scalar(2.0f64));
     /// let z = x.ln();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - std::f64::consts::LN_2).abs() < 1e-15);
@@ -152,7 +152,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(8.0));
+    /// let x = tape.input(Tensor::scalar(8.0f64));
     /// let z = x.log2();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 3.0).abs() < 1e-15);
@@ -170,7 +170,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(100.0));
+    /// let x = tape.input(Tensor::scalar(100.0f64));
     /// let z = x.log10();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 2.0).abs() < 1e-15);
@@ -188,7 +188,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(1e-20));
+    /// let x = tape.input(Tensor::scalar(1e-20f64));
     /// let z = x.ln_1p();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 1e-20);

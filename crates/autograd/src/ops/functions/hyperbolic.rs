@@ -69,7 +69,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.5));
+    /// let x = tape.input(Tensor::scalar(0.5f64));
     /// let z = x.sinh();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 0.5f64.sinh()).abs() < 1e-15);
@@ -87,7 +87,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.5));
+    /// let x = tape.input(Tensor::scalar(0.5f64));
     /// let z = x.cosh();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 0.5f64.cosh()).abs() < 1e-15);
@@ -105,7 +105,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.5));
+    /// let x = tape.input(Tensor::scalar(0.5f64));
     /// let z = x.tanh();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 0.5f64.tanh()).abs() < 1e-15);
@@ -123,7 +123,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.75));
+    /// let x = tape.input(Tensor::scalar(0.75f64));
     /// let z = x.asinh();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 0.75f64.asinh()).abs() < 1e-15);
@@ -141,7 +141,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(1.25));
+    /// let x = tape.input(Tensor::scalar(1.25f64));
     /// let z = x.acosh();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 1.25f64.acosh()).abs() < 1e-15);
@@ -159,7 +159,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.5));
+    /// let x = tape.input(Tensor::scalar(0.5f64));
     /// let z = x.atanh();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 0.5f64.atanh()).abs() < 1e-15);

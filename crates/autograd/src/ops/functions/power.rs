@@ -78,7 +78,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(3.0));
+    /// let x = tape.input(Tensor::scalar(3.0f64));
     /// let z = x.square();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 9.0);
@@ -96,7 +96,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(4.0));
+    /// let x = tape.input(Tensor::scalar(4.0f64));
     /// let z = x.sqrt();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 2.0);
@@ -114,7 +114,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(4.0));
+    /// let x = tape.input(Tensor::scalar(4.0f64));
     /// let z = x.rsqrt();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 0.5);
@@ -132,7 +132,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(-8.0));
+    /// let x = tape.input(Tensor::scalar(-8.0f64));
     /// let z = x.cbrt();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - -2.0).abs() < 1e-15);
@@ -150,7 +150,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(4.0));
+    /// let x = tape.input(Tensor::scalar(4.0f64));
     /// let z = x.recip();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 0.25);
@@ -224,7 +224,7 @@ impl<T: Element> Var<'_, T> {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(-2.0));
+    /// let x = tape.input(Tensor::scalar(-2.0f64));
     /// let z = x.powi(3);
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, -8.0);
@@ -247,7 +247,7 @@ impl<T: Element> Var<'_, T> {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(4.0));
+    /// let x = tape.input(Tensor::scalar(4.0f64));
     /// let z = x.powf(1.5);
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 8.0).abs() < 1e-14);

@@ -75,7 +75,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(-3.0));
+    /// let x = tape.input(Tensor::scalar(-3.0f64));
     /// let z = x.abs();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 3.0);
@@ -93,7 +93,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(-3.0));
+    /// let x = tape.input(Tensor::scalar(-3.0f64));
     /// let z = x.sign();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, -1.0);
@@ -111,7 +111,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(-1.5));
+    /// let x = tape.input(Tensor::scalar(-1.5f64));
     /// let z = x.floor();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, -2.0);
@@ -129,7 +129,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(-1.5));
+    /// let x = tape.input(Tensor::scalar(-1.5f64));
     /// let z = x.ceil();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, -1.0);
@@ -147,7 +147,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(2.5));
+    /// let x = tape.input(Tensor::scalar(2.5f64));
     /// let z = x.round();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 2.0);
@@ -188,7 +188,7 @@ impl<T: Element> Var<'_, T> {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(2.0));
+    /// let x = tape.input(Tensor::scalar(2.0f64));
     /// let z = x.neg();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, -2.0);

@@ -64,7 +64,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.0));
+    /// let x = tape.input(Tensor::scalar(0.0f64));
     /// let z = x.erf();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 0.0);
@@ -82,7 +82,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.0));
+    /// let x = tape.input(Tensor::scalar(0.0f64));
     /// let z = x.erfc();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 1.0);
@@ -100,7 +100,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(5.0));
+    /// let x = tape.input(Tensor::scalar(5.0f64));
     /// let z = x.lgamma();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 24f64.ln()).abs() < 1e-14);
@@ -119,7 +119,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(1.0));
+    /// let x = tape.input(Tensor::scalar(1.0f64));
     /// let z = x.digamma();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? + 0.5772156649015329).abs() < 1e-14);
@@ -139,7 +139,7 @@ impl<T: Element> Var<'_, T> {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(1.0));
+    /// let x = tape.input(Tensor::scalar(1.0f64));
     /// let z = x.polygamma(1);
     /// let [gx] = z.grad([x]);
     /// let zeta_2 = std::f64::consts::PI.powi(2) / 6.0;

@@ -105,7 +105,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.0));
+    /// let x = tape.input(Tensor::scalar(0.0f64));
     /// let z = x.sin();
     /// let [gx] = z.grad([x]);
     /// assert_eq!(z.item()?, 0.0);
@@ -123,7 +123,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.5));
+    /// let x = tape.input(Tensor::scalar(0.5f64));
     /// let z = x.cos();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 0.5f64.cos()).abs() < 1e-15);
@@ -141,7 +141,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.5));
+    /// let x = tape.input(Tensor::scalar(0.5f64));
     /// let z = x.tan();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 0.5f64.tan()).abs() < 1e-14);
@@ -159,7 +159,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.6));
+    /// let x = tape.input(Tensor::scalar(0.6f64));
     /// let z = x.asin();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 0.6f64.asin()).abs() < 1e-15);
@@ -177,7 +177,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(0.6));
+    /// let x = tape.input(Tensor::scalar(0.6f64));
     /// let z = x.acos();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - 0.6f64.acos()).abs() < 1e-15);
@@ -195,7 +195,7 @@ methods! {
     /// ```
     /// # use wengert_autograd::{Tape, Tensor};
     /// # let tape = Tape::new();
-    /// let x = tape.input(Tensor::scalar(1.0));
+    /// let x = tape.input(Tensor::scalar(1.0f64));
     /// let z = x.atan();
     /// let [gx] = z.grad([x]);
     /// assert!((z.item()? - std::f64::consts::FRAC_PI_4).abs() < 1e-15);
