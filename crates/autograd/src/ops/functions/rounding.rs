@@ -175,6 +175,7 @@ methods! {
     /// assert_eq!(gy.item()?, -2.0);
     /// # Ok::<(), wengert_autograd::Error>(())
     /// ```
+    #[expect(clippy::should_implement_trait, reason = "`%` is another function: its sign is that of the dividend")]
     rem(other) => Remainder;
 }
 
