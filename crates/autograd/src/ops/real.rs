@@ -70,6 +70,24 @@ macro_rules! declare_real {
                 Self::apply(Scaled, [self, derivative])
             }
 
+            /// `a` where `self`, a mask, isn't 0, else `b`; see [`Var::where_`].
+            #[track_caller]
+            fn select(self, a: Self, b: Self) -> Self {
+                Self::apply(super::Select, [self, a, b])
+            }
+
+            /// `self^exponent`; see [`Var::powi`].
+            #[track_caller]
+            fn powi(self, exponent: i32) -> Self {
+                super::functions::powi(self, exponent)
+            }
+
+            /// `self^exponent` for a number; see [`Var::powf`].
+            #[track_caller]
+            fn powf(self, exponent: f64) -> Self {
+                super::functions::powf(self, exponent)
+            }
+
             $(
                 #[doc = concat!("See [`Var::", stringify!($method), "`].")]
                 #[track_caller]
