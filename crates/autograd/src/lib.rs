@@ -14,7 +14,7 @@ pub use grad::Gradients;
 pub use grad::transform;
 pub use kernels::number::Element;
 pub use module::{Module, Param, ParamId, Path, Visitor, VisitorMut};
-pub use ops::{Entry, Real};
+pub use ops::{Entry, Real, cat, stack};
 pub use run::{Plan, PlanCounters, plan_counters};
 pub use tape::Tape;
 pub use tape::var::Var;

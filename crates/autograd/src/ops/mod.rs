@@ -3,14 +3,23 @@
 mod arithmetic;
 pub(crate) mod elementwise;
 mod functions;
+mod join;
+mod layout;
 mod list;
 mod matmul;
 pub(crate) mod real;
 mod reduce;
+mod reduce_samples;
 pub mod registry;
 mod shape;
+mod slice;
+mod softmax;
+mod statistics;
 
 pub use arithmetic::*;
 pub use functions::*;
+pub use join::{cat, stack};
 pub use list::REGISTRY;
 pub use real::{Elementwise, Entry, Formula, Real};
+pub use reduce::Tie;
+pub use softmax::Share;
