@@ -187,7 +187,10 @@ impl<T: Element> Tape<T> {
         match with_axis(&shapes[0], axis) {
             Err(error) => self.fail(error.op("stack")),
             Ok((shape, axis)) => {
-                let raised: SmallVec<[Var<'t, T>; 8]> = operands.iter().map(|x| x.reshape(&shape)).collect();
+                let mut raised: SmallVec<[Var<'t, T>; 8]> = SmallVec::new();
+                for operand in operands {
+                    raised.push(operand.reshape(&shape));
+                }
                 self.cat(&raised, axis as isize)
             }
         }

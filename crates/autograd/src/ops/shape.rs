@@ -1,5 +1,7 @@
 //! Other axes for the same elements: reshaping and repeating.
 
+use std::panic::Location;
+
 use ndarray::ArrayD;
 use smallvec::SmallVec;
 
@@ -124,7 +126,7 @@ impl<'t, T: Element> Var<'t, T> {
             return self;
         }
         match plan(&self.shape()) {
-            Ok(plan) => record(self, plan),
+            Ok(plan) => self.tape.on_line(Location::caller(), || record(self, plan)),
             Err(error) => self.tape.fail(error.op(name)),
         }
     }

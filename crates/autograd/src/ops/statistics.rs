@@ -86,7 +86,10 @@ impl<'t, T: Element> Var<'t, T> {
         let n = count(&shape, &axes);
         let mut shifted = self;
         if shape.volume() > 0 {
-            let first = axes.iter().fold(self, |x, &axis| x.narrow(axis as isize, 0, 1));
+            let mut first = self;
+            for &axis in &axes {
+                first = first.narrow(axis as isize, 0, 1);
+            }
             shifted = self - first.detach();
         }
         let deviation = shifted - shifted.mean_over(axes.clone(), true);
@@ -347,7 +350,8 @@ impl<'t, T: Element> Var<'t, T> {
     fn any_over(self, axes: Axes, keepdim: bool) -> Self {
         // The numbers of elements may round, but not to 0.
         let found = self.is_nonzero().total(axes, keepdim);
-        found.map(|count| count.gt(count.constant(0.0))).detach()
+        let zero = self.tape.scalar(T::of(0.0));
+        (1.0 - apply(Tie, [found, zero])).detach()
     }
 
     /// 1 if all elements are not 0, else 0; of shape `[]`. Of nothing 1. NaN counts as not 0.
