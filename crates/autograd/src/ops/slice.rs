@@ -153,8 +153,8 @@ impl<'t, T: Element> Var<'t, T> {
     /// `y[.., j, ..] = x[.., start + j · step, ..]`: every `step`-th place of a range of one axis.
     ///
     /// Negative ends of the range count from the end of the axis: `x.slice(0, ..-1, 1)` leaves out the last place,
-    /// `x.slice(0, -3.., 1)` keeps the last three. Ends are never moved to fit, as they are in Python. For a negative
-    /// step see [`flip`](Var::flip).
+    /// `x.slice(0, -3.., 1)` keeps the last three. Ends are never moved to fit, as they are in Python. Clippy takes a literal
+    /// `1..-1` for an empty range: slice twice, by `1..` and by `..-1`. For a negative step see [`flip`](Var::flip).
     ///
     /// # Errors
     /// Kept on the tape: an axis out of range; a range that is not inside it; a step of 0.
