@@ -285,7 +285,7 @@ impl<'t, T: Element> Var<'t, T> {
         self.extreme(Extreme::Greatest, (0..self.rank()).collect(), false)
     }
 
-    /// The greatest over some axes; negative axes count from the end. [`max`](Var::max) over none changes nothing.
+    /// The greatest over some axes; negative axes count from the end. Over none of them nothing changes.
     ///
     /// NaN where an element is. Ties share the cotangent equally; PyTorch's `max(dim)`, which also returns places, gives
     /// it to one of them, its `amax` shares as here.
@@ -346,7 +346,7 @@ impl<'t, T: Element> Var<'t, T> {
         self.extreme(Extreme::Least, (0..self.rank()).collect(), false)
     }
 
-    /// The least over some axes; negative axes count from the end. [`min`](Var::min) over none changes nothing.
+    /// The least over some axes; negative axes count from the end. Over none of them nothing changes.
     ///
     /// NaN where an element is. Ties share the cotangent equally; PyTorch's `min(dim)`, which also returns places, gives
     /// it to one of them, its `amin` shares as here.
