@@ -15,7 +15,7 @@ pub use grad::transform;
 pub use kernels::number::Element;
 pub use module::{Module, Param, ParamId, Path, Visitor, VisitorMut};
 pub use ops::custom::CustomOp;
-pub use ops::{Entry, IntoVar, Real, where_};
+pub use ops::{Entry, IntoVar, Real, cat, stack, where_};
 pub use run::{Plan, PlanCounters, PlannedKernel, plan_counters};
 pub use tape::Tape;
 pub use tape::op::Pullback;

@@ -62,3 +62,84 @@ pub fn repeat<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start:
         }
     }
 }
+
+/// A walk along one axis of an array seen as `[outer, n, inner]`: the places `start`, `start + step`, ...
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    /// The axes before, as one.
+    pub outer: usize,
+    /// The length of the axis that is walked along.
+    pub n: usize,
+    /// The axes behind, as one.
+    pub inner: usize,
+    /// The first place.
+    pub start: usize,
+    /// From one place to the next.
+    pub step: usize,
+    /// The number of places.
+    pub count: usize,
+}
+
+impl Walk {
+    /// Calls `copy(of the long array, of the short array, length)` for the start of every contiguous run.
+    #[inline(always)]
+    fn runs(self, mut copy: impl FnMut(usize, usize, usize)) {
+        let Walk { outer, n, inner, start, step, count } = self;
+        if count == 0 || inner == 0 {
+            return;
+        }
+        for i in 0..outer {
+            let (long, short) = ((i * n + start) * inner, i * count * inner);
+            if step == 1 {
+                copy(long, short, count * inner);
+            } else {
+                (0..count).for_each(|k| copy(long + k * step * inner, short + k * inner, inner));
+            }
+        }
+    }
+}
+
+/// Copies the places of a walk: `[outer, n, inner]` to `[outer, count, inner]`.
+pub fn slice<T: Copy>(input: &[T], walk: Walk, output: &mut [T]) {
+    walk.runs(|long, short, length| copy_run(&input[long..][..length], &mut output[short..][..length]));
+}
+
+/// The reverse of [`slice`]: the elements at the places of a walk, `fill` everywhere else.
+pub fn embed<T: Copy>(input: &[T], walk: Walk, fill: T, output: &mut [T]) {
+    output.fill(fill);
+    place(input, walk, output);
+}
+
+/// Short runs, of one element above all, aren't worth a call of memcpy.
+#[inline(always)]
+fn copy_run<T: Copy>(from: &[T], to: &mut [T]) {
+    match (from, to) {
+        ([from], [to]) => *to = *from,
+        (from, to) => to.copy_from_slice(from),
+    }
+}
+
+/// Writes one part of a concatenation: `[outer, count, inner]` to the rows from `start` on of `[outer, n, inner]`.
+pub fn place<T: Copy>(input: &[T], walk: Walk, output: &mut [T]) {
+    walk.runs(|long, short, length| copy_run(&input[short..][..length], &mut output[long..][..length]));
+}
+
+/// Turns the middle axis of `[outer, n, inner]` round.
+pub fn flip<T: Copy>(input: &[T], n: usize, inner: usize, output: &mut [T]) {
+    if input.is_empty() {
+        return;
+    }
+    for (from, to) in input.chunks_exact(n * inner).zip(output.chunks_exact_mut(n * inner)) {
+        match inner {
+            1 => from.iter().rev().zip(to).for_each(|(&from, to)| *to = from),
+            _ => from.chunks_exact(inner).rev().zip(to.chunks_exact_mut(inner)).for_each(|(a, b)| b.copy_from_slice(a)),
+        }
+    }
+}
+
+/// Turns `[rows, columns]`, rows `stride` apart in the input, into `[columns, rows]`, rows `rows` apart in the output.
+pub fn transpose<T: Copy>(input: &[T], stride: usize, columns: usize, rows: usize, output: &mut [T]) {
+    for (column, to) in output.chunks_exact_mut(rows.max(1)).take(columns).enumerate() {
+        to.iter_mut().enumerate().for_each(|(row, to)| *to = input[row * stride + column]);
+    }
+}

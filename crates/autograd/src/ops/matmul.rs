@@ -2,8 +2,8 @@
 
 use ndarray::{ArrayD, Axis, Dimension};
 
+use super::layout::Permute;
 use super::registry::{Sample, spread};
-use super::shape::Permute;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::gather;
 use crate::kernels::gemm::{self, View};

@@ -1,11 +1,10 @@
-//! Reductions: sums, products and extremes over axes.
+//! Reductions over axes: sums, extremes and the places of extremes.
 
-use ndarray::{ArrayD, Axis, arr0};
-
-use super::registry::{Sample, spread};
-use crate::error::Result;
 use smallvec::SmallVec;
 
+use super::arithmetic::scaled;
+use super::elementwise::{Zero, apply, row};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::kernels::reduce;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
@@ -50,8 +49,131 @@ impl<T: Element> Op<T> for Sum {
     }
 }
 
+row! {
+    /// What ties are counted with. NaN ties with nothing, so that its share is 0/0.
+    Tie(a, b) = "{0} = {1}", tie;
+    value: if a == b { N::of(1.0) } else { N::of(0.0) };
+    pullback(y, g): [Zero, Zero];
+    derivatives: ["0", "0"];
+    domain: [(-3.0, 3.0), (-3.0, 3.0)];
+    kinks: [];
+}
+
+/// Which of the two extremes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Extreme {
+    Greatest,
+    Least,
+}
+
+/// The greatest or the least over axes.
+#[derive(Clone, Debug, PartialEq, Hash)]
+struct ExtremeValue {
+    extreme: Extreme,
+    axes: Axes,
+    keepdim: bool,
+}
+
+/// The mistake of an axis without elements, of which none is the greatest.
+fn check_not_empty(shape: &Shape, axes: &[usize]) -> Result<()> {
+    match axes.iter().find(|&&axis| shape[axis] == 0) {
+        None => Ok(()),
+        Some(axis) => {
+            let message = format!("axis {axis} of an operand of shape {shape} has no elements");
+            Err(Error::new(ErrorKind::Shape, message).hint("nothing has no greatest and no least element"))
+        }
+    }
+}
+
+impl<T: Element> Op<T> for ExtremeValue {
+    fn name(&self) -> &str {
+        match self.extreme {
+            Extreme::Greatest => "max",
+            Extreme::Least => "min",
+        }
+    }
+
+    fn formula(&self, operands: &[String]) -> String {
+        reduction_formula(Op::<T>::name(self), &self.axes, self.keepdim, operands)
+    }
+
+    fn shape(&self, inputs: &[&Shape]) -> Result<Shape> {
+        check_not_empty(inputs[0], &self.axes)?;
+        Ok(inputs[0].reduced(&self.axes, self.keepdim))
+    }
+
+    fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
+        match self.extreme {
+            Extreme::Greatest => reduce_axes(inputs[0], &self.axes, output, reduce::max),
+            Extreme::Least => reduce_axes(inputs[0], &self.axes, output, reduce::min),
+        }
+        Ok(())
+    }
+
+    fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
+        let x = call.inputs[0];
+        let kept = x.shape().reduced(&self.axes, true);
+        let ties = apply(Tie, [x, call.output.reshape(&kept)]);
+        // Constant wherever there is a derivative: detached, so that no further sweep walks through it.
+        let share = (ties / ties.total(self.axes.clone(), true)).detach();
+        Pullback::one(scaled(call.cotangent.reshape(kept), share))
+    }
+}
+
+/// The place of the greatest or least along an axis, as a number.
+#[derive(Clone, Debug, PartialEq, Hash)]
+struct ExtremePlace {
+    extreme: Extreme,
+    axis: usize,
+    keepdim: bool,
+}
+
+impl<T: Element> Op<T> for ExtremePlace {
+    fn name(&self) -> &str {
+        match self.extreme {
+            Extreme::Greatest => "argmax",
+            Extreme::Least => "argmin",
+        }
+    }
+
+    fn formula(&self, operands: &[String]) -> String {
+        reduction_formula(Op::<T>::name(self), &[self.axis], self.keepdim, operands)
+    }
+
+    fn shape(&self, inputs: &[&Shape]) -> Result<Shape> {
+        check_not_empty(inputs[0], &[self.axis])?;
+        let (n, most) = (inputs[0][self.axis], 2.0 / T::EPSILON.to_f64());
+        if n as f64 > most {
+            let axis = self.axis;
+            let message = format!("axis {axis} of an operand of shape {} has {n} places", inputs[0]);
+            let hint = format!("{} counts exactly to {most}; cast to f64", T::NAME);
+            return Err(Error::new(ErrorKind::Argument, message).hint(hint));
+        }
+        Ok(inputs[0].reduced(&[self.axis], self.keepdim))
+    }
+
+    fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
+        let (outer, n, inner) = inputs[0].shape.around(self.axis);
+        let mut places = vec![0; output.len()];
+        match self.extreme {
+            Extreme::Greatest => reduce::argmax(inputs[0].values, [outer, n, inner], &mut places),
+            Extreme::Least => reduce::argmin(inputs[0].values, [outer, n, inner], &mut places),
+        }
+        output.iter_mut().zip(places).for_each(|(to, place)| *to = T::from_usize(place));
+        Ok(())
+    }
+
+    fn pullback<'t>(&self, _: &Call<'t, T>) -> Pullback<'t, T> {
+        Pullback::new([None])
+    }
+
+    fn is_differentiable(&self) -> bool {
+        false
+    }
+}
+
 /// Reduces over axes, adjacent ones in one go, the last ones first.
-fn reduce_axes<T: Element>(
+pub(super) fn reduce_axes<T: Element>(
     input: Operand<'_, T>,
     axes: &[usize],
     output: &mut [T],
@@ -83,42 +205,235 @@ fn reduce_axes<T: Element>(
 }
 
 /// `sum(%3, axes [0], keepdim)`.
-fn reduction_formula(name: &str, axes: &[usize], keepdim: bool, operands: &[String]) -> String {
+pub(super) fn reduction_formula(name: &str, axes: &[usize], keepdim: bool, operands: &[String]) -> String {
     let keepdim = if keepdim { ", keepdim" } else { "" };
     format!("{name}({}, axes {axes:?}{keepdim})", operands[0])
 }
 
 impl<'t, T: Element> Var<'t, T> {
-    /// Records a reduction over axes; none named means all.
+    /// The sum over axes that are known to exist, ascending.
     #[track_caller]
-    fn reduce<O: Op<T>>(self, name: &str, axes: &[isize], op: impl FnOnce(Axes) -> O) -> Self {
-        if self.is_poisoned() {
-            return self;
-        }
-        match self.shape().axes(axes) {
-            Ok(axes) => self.tape.record_shared(op(axes), &[self]),
-            Err(error) => self.tape.fail(error.op(name)),
-        }
+    pub(super) fn total(self, axes: Axes, keepdim: bool) -> Self {
+        self.tape.record_shared(Sum { axes, keepdim }, &[self])
     }
 
-    /// `y = Σ x`: the sum of all elements, of shape `[]`.
+    #[track_caller]
+    fn extreme(self, extreme: Extreme, axes: Axes, keepdim: bool) -> Self {
+        self.tape.record_shared(ExtremeValue { extreme, axes, keepdim }, &[self])
+    }
+
+    #[track_caller]
+    fn extreme_axes(self, name: &str, extreme: Extreme, axes: &[isize], keepdim: bool) -> Self {
+        self.with_shape(name, |shape| shape.axes(axes), |x, axes| x.extreme(extreme, axes, keepdim))
+    }
+
+    /// `y = Σᵢ xᵢ`: the sum of all elements, of shape `[]`. The sum of nothing is 0.
+    ///
+    /// In pairs, and pairs of pairs: the rounding error grows with the logarithm of the number of elements, and
+    /// no number of threads changes a bit of it.
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([[1.0, 5.0], [7.0, 3.0]]));
+    /// assert_eq!(x.sum().item()?, 16.0);
+    /// let [gx] = x.sum().grad([x]);
+    /// assert_eq!(gx.value()?, Tensor::from([[1.0, 1.0], [1.0, 1.0]]));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn sum(self) -> Self {
-        let axes: Axes = (0..self.rank()).collect();
-        self.tape.record_shared(Sum { axes, keepdim: false }, &[self])
+        self.total((0..self.rank()).collect(), false)
     }
 
-    /// The sum over some axes; negative axes count from the end.
+    /// The sum over some axes: `[2, 3, 4]` by `sum_axes(&[0, -1], false)` to `[3]`, with `keepdim` to `[1, 3, 1]`.
+    ///
+    /// Negative axes count from the end. Over none of them nothing changes, over an empty one the sum is 0.
+    ///
+    /// # Errors
+    /// Kept on the tape: an axis out of range or named twice.
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([[1.0, 5.0], [7.0, 3.0]]));
+    /// let y = x.sum_axes(&[0], false);
+    /// assert_eq!(y.value()?.to_vec(), [8.0, 8.0]);
+    /// let [gx] = y.square().sum().grad([x]);
+    /// assert_eq!(gx.value()?, Tensor::from([[16.0, 16.0], [16.0, 16.0]]));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn sum_axes(self, axes: &[isize], keepdim: bool) -> Self {
-        self.reduce("sum_axes", axes, |axes| Sum { axes, keepdim })
+        self.with_shape("sum_axes", |shape| shape.axes(axes), |x, axes| x.total(axes, keepdim))
     }
 
-    /// The mean of all elements.
+    /// `y = maxᵢ xᵢ`: the greatest of all elements, of shape `[]`.
+    ///
+    /// NaN if an element is. Ties share the cotangent equally.
+    ///
+    /// # Errors
+    /// Kept on the tape: there are no elements.
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([[1.0, 5.0], [7.0, 3.0]]));
+    /// assert_eq!(x.max().item()?, 7.0);
+    /// let [gx] = x.max().grad([x]);
+    /// assert_eq!(gx.value()?, Tensor::from([[0.0, 0.0], [1.0, 0.0]]));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
     #[track_caller]
-    pub fn mean(self) -> Self {
-        let count = self.shape().volume() as f64;
-        self.sum() / T::of(count)
+    pub fn max(self) -> Self {
+        self.extreme(Extreme::Greatest, (0..self.rank()).collect(), false)
+    }
+
+    /// The greatest over some axes; negative axes count from the end. Over none of them nothing changes.
+    ///
+    /// NaN where an element is. Ties share the cotangent equally; PyTorch's `max(dim)`, which also returns places, gives
+    /// it to one of them, its `amax` shares as here.
+    ///
+    /// # Errors
+    /// Kept on the tape: an axis out of range, named twice, or without elements.
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([[1.0, 5.0], [7.0, 3.0]]));
+    /// let y = x.max_axes(&[-1], true);
+    /// assert_eq!(y.value()?, Tensor::from([[5.0], [7.0]]));
+    /// let [gx] = y.sum().grad([x]);
+    /// assert_eq!(gx.value()?, Tensor::from([[0.0, 1.0], [1.0, 0.0]]));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn max_axes(self, axes: &[isize], keepdim: bool) -> Self {
+        self.extreme_axes("max_axes", Extreme::Greatest, axes, keepdim)
+    }
+
+    /// [`max_axes`](Var::max_axes) by PyTorch's name.
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([[1.0, 5.0], [7.0, 3.0]]));
+    /// let y = x.amax(&[1], true);
+    /// assert_eq!(y.value()?, Tensor::from([[5.0], [7.0]]));
+    /// let [gx] = y.sum().grad([x]);
+    /// assert_eq!(gx.value()?, Tensor::from([[0.0, 1.0], [1.0, 0.0]]));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn amax(self, axes: &[isize], keepdim: bool) -> Self {
+        self.extreme_axes("amax", Extreme::Greatest, axes, keepdim)
+    }
+
+    /// `y = minᵢ xᵢ`: the least of all elements, of shape `[]`.
+    ///
+    /// NaN if an element is. Ties share the cotangent equally.
+    ///
+    /// # Errors
+    /// Kept on the tape: there are no elements.
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([[1.0, 5.0], [7.0, 3.0]]));
+    /// assert_eq!(x.min().item()?, 1.0);
+    /// let [gx] = x.min().grad([x]);
+    /// assert_eq!(gx.value()?, Tensor::from([[1.0, 0.0], [0.0, 0.0]]));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn min(self) -> Self {
+        self.extreme(Extreme::Least, (0..self.rank()).collect(), false)
+    }
+
+    /// The least over some axes; negative axes count from the end. Over none of them nothing changes.
+    ///
+    /// NaN where an element is. Ties share the cotangent equally; PyTorch's `min(dim)`, which also returns places, gives
+    /// it to one of them, its `amin` shares as here.
+    ///
+    /// # Errors
+    /// Kept on the tape: an axis out of range, named twice, or without elements.
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([[1.0, 5.0], [7.0, 3.0]]));
+    /// let y = x.min_axes(&[-1], true);
+    /// assert_eq!(y.value()?, Tensor::from([[1.0], [3.0]]));
+    /// let [gx] = y.sum().grad([x]);
+    /// assert_eq!(gx.value()?, Tensor::from([[1.0, 0.0], [0.0, 1.0]]));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn min_axes(self, axes: &[isize], keepdim: bool) -> Self {
+        self.extreme_axes("min_axes", Extreme::Least, axes, keepdim)
+    }
+
+    /// [`min_axes`](Var::min_axes) by PyTorch's name.
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([[1.0, 5.0], [7.0, 3.0]]));
+    /// let y = x.amin(&[1], true);
+    /// assert_eq!(y.value()?, Tensor::from([[1.0], [3.0]]));
+    /// let [gx] = y.sum().grad([x]);
+    /// assert_eq!(gx.value()?, Tensor::from([[1.0, 0.0], [0.0, 1.0]]));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn amin(self, axes: &[isize], keepdim: bool) -> Self {
+        self.extreme_axes("amin", Extreme::Least, axes, keepdim)
+    }
+
+    /// The place of the greatest along an axis, as whole numbers in `T`: the first of several, or of the first NaN.
+    ///
+    /// It has no derivative: what is reached only through it counts as not reached.
+    ///
+    /// # Errors
+    /// Kept on the tape: an axis out of range, without elements, or longer than `T` counts exactly (2²⁴ for `f32`).
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([[1.0, 5.0], [7.0, 3.0]]));
+    /// assert_eq!(x.argmax(1, false).value()?.to_vec(), [1.0, 0.0]);
+    /// let y = (x * x.argmax(1, true)).sum();               // places count as numbers
+    /// let [gx] = y.grad([x]);
+    /// assert_eq!(gx.value()?, x.argmax(1, true).expand([2, 2]).value()?);
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn argmax(self, axis: isize, keepdim: bool) -> Self {
+        let op = |axis| ExtremePlace { extreme: Extreme::Greatest, axis, keepdim };
+        self.with_shape("argmax", |shape| shape.axis(axis), |x, axis| x.tape.record_shared(op(axis), &[x]))
+    }
+
+    /// The place of the least along an axis, as whole numbers in `T`: the first of several, or of the first NaN.
+    ///
+    /// It has no derivative: what is reached only through it counts as not reached.
+    ///
+    /// # Errors
+    /// Kept on the tape: an axis out of range, without elements, or longer than `T` counts exactly (2²⁴ for `f32`).
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::from([[1.0, 5.0], [7.0, 3.0]]));
+    /// assert_eq!(x.argmin(1, false).value()?.to_vec(), [0.0, 1.0]);
+    /// let y = (x * x.argmin(1, true)).sum();               // places count as numbers
+    /// let [gx] = y.grad([x]);
+    /// assert_eq!(gx.value()?, x.argmin(1, true).expand([2, 2]).value()?);
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn argmin(self, axis: isize, keepdim: bool) -> Self {
+        let op = |axis| ExtremePlace { extreme: Extreme::Least, axis, keepdim };
+        self.with_shape("argmin", |shape| shape.axis(axis), |x, axis| x.tape.record_shared(op(axis), &[x]))
     }
 
     /// Sums over the axes that broadcasting repeated, back to `shape`.
@@ -133,31 +448,4 @@ impl<'t, T: Element> Var<'t, T> {
             (0..from.len()).filter(|&axis| axis < new || (shape[axis - new] == 1 && from[axis] != 1)).collect();
         self.tape.record_shared(Sum { axes: repeated, keepdim: true }, &[self]).reshape(shape)
     }
-}
-
-/// Samples of `sum`.
-pub(super) fn sum_samples<T: Element>() -> Vec<Sample<T>> {
-    let sum_axes =
-        |x: &ArrayD<f64>, axes: &[usize]| axes.iter().rev().fold(x.clone(), |x, &axis| x.sum_axis(Axis(axis)));
-    vec![
-        Sample::new("all", [spread([2, 3], -2.0, 2.0, 0)], |x| x[0].sum(), |x| arr0(x[0].sum()).into_dyn()),
-        Sample::new(
-            "axes 0 and 2 of 3",
-            [spread([2, 3, 4], -2.0, 2.0, 0)],
-            |x| x[0].sum_axes(&[0, -1], false),
-            move |x| sum_axes(&x[0], &[0, 2]),
-        ),
-        Sample::new(
-            "axis 1, keepdim",
-            [spread([2, 3], -2.0, 2.0, 0)],
-            |x| x[0].sum_axes(&[1], true),
-            move |x| sum_axes(&x[0], &[1]).insert_axis(Axis(1)),
-        ),
-        Sample::new(
-            "over an empty axis",
-            [spread([2, 0], -2.0, 2.0, 0)],
-            |x| x[0].sum_axes(&[1], false),
-            move |x| sum_axes(&x[0], &[1]),
-        ),
-    ]
 }

@@ -180,6 +180,20 @@ impl<T: Element> Tape<T> {
         recorded
     }
 
+    /// Records with the source line of a caller, which closures lose; within a pullback its node's line stays.
+    pub(crate) fn on_line<R>(&self, location: &'static Location<'static>, record: impl FnOnce() -> R) -> R {
+        let before = {
+            let mut inner = self.inner.borrow_mut();
+            let scope = inner.scope;
+            let before = inner.origin;
+            inner.origin.get_or_insert((location, scope));
+            before
+        };
+        let recorded = record();
+        self.inner.borrow_mut().origin = before;
+        recorded
+    }
+
     /// Records an op without parameters.
     #[track_caller]
     pub(crate) fn record_static<'t>(&'t self, op: &'static dyn op::Op<T>, inputs: &[Var<'t, T>]) -> Var<'t, T> {

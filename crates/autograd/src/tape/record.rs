@@ -116,8 +116,12 @@ impl<T: Element> Tape<T> {
     /// Records an op: infers the shape, or keeps the first error.
     #[track_caller]
     pub(crate) fn record<'t>(&'t self, op: OpRef<T>, inputs: &[Var<'t, T>]) -> Var<'t, T> {
-        if inputs.iter().any(|input| input.is_poisoned()) {
-            return Var { tape: self, id: POISONED };
+        if let Some(poisoned) = inputs.iter().find(|input| input.is_poisoned()) {
+            // A mistake made on another tape is one of this tape from now on: a poisoned Var has an error on its tape.
+            return match poisoned.tape.first_error() {
+                Err(error) if !std::ptr::eq(self, poisoned.tape) => self.fail(error),
+                _ => Var { tape: self, id: POISONED },
+            };
         }
         if inputs.iter().any(|input| !std::ptr::eq(self, input.tape)) {
             return self.fail(mixed_tapes().op(op.name()));
