@@ -4,8 +4,8 @@
 
 mod program;
 
-use proptest::prelude::*;
 use program::{Program, programs, sum};
+use proptest::prelude::*;
 use wengert_autograd::check::Difference;
 use wengert_autograd::{Result, Tape, Tensor, Var};
 
@@ -47,7 +47,7 @@ fn dot(a: &[Tensor<f64>], b: &[Tensor<f64>]) -> f64 {
 }
 
 proptest! {
-    #![proptest_config(cases(200))]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn values_agree_with_the_naive_evaluator(program in programs()) {

@@ -59,11 +59,7 @@ impl Difference {
     ///
     /// # Errors
     /// Those of the function.
-    pub fn derivative(
-        &self,
-        x: f64,
-        mut function: impl FnMut(f64) -> Result<Vec<f64>>,
-    ) -> Result<Vec<Estimate>> {
+    pub fn derivative(&self, x: f64, mut function: impl FnMut(f64) -> Result<Vec<f64>>) -> Result<Vec<Estimate>> {
         let mut tables: Vec<Table> = Vec::new();
         let mut step = self.step * x.abs().max(1.0);
         for _ in 0..self.levels {

@@ -7,7 +7,7 @@ use wengert_autograd::{Tape, Tensor, Var};
 /// One step; operands are numbers of earlier values, inputs first. Which operand and which variant are drawn large and
 /// brought into range when the program is read, so that every draw is a program.
 #[derive(Clone, Copy, Debug)]
-pub struct Draw {
+pub(crate) struct Draw {
     kind: u8,
     a: usize,
     b: usize,
@@ -37,7 +37,7 @@ enum Step {
 }
 
 #[derive(Clone, Debug)]
-pub struct Program {
+pub(crate) struct Program {
     inputs: Vec<Tensor<f64>>,
     steps: Vec<Step>,
 }
@@ -45,9 +45,13 @@ pub struct Program {
 /// Shapes that broadcast to each other, and multiply.
 const SHAPES: [&[usize]; 7] = [&[], &[3], &[2, 3], &[3, 2], &[2, 1], &[2, 2, 3], &[1, 3]];
 
-pub fn programs() -> impl Strategy<Value = Program> {
-    let draw = (0u8..24, any::<usize>(), any::<usize>(), any::<usize>())
-        .prop_map(|(kind, a, b, variant)| Draw { kind, a, b, variant });
+pub(crate) fn programs() -> impl Strategy<Value = Program> {
+    let draw = (0u8..24, any::<usize>(), any::<usize>(), any::<usize>()).prop_map(|(kind, a, b, variant)| Draw {
+        kind,
+        a,
+        b,
+        variant,
+    });
     let inputs = prop::collection::vec((0..SHAPES.len(), any::<u16>()), 1..4);
     (inputs, prop::collection::vec(draw, 5..=40)).prop_map(|(inputs, draws)| {
         let inputs = inputs.iter().map(|&(shape, salt)| numbers(SHAPES[shape], usize::from(salt))).collect();
@@ -97,16 +101,16 @@ impl Program {
         Program { inputs, steps }
     }
 
-    pub fn inputs(&self) -> Vec<Tensor<f64>> {
+    pub(crate) fn inputs(&self) -> Vec<Tensor<f64>> {
         self.inputs.clone()
     }
 
-    pub fn direction(&self, salt: usize) -> Vec<Tensor<f64>> {
+    pub(crate) fn direction(&self, salt: usize) -> Vec<Tensor<f64>> {
         self.inputs.iter().enumerate().map(|(i, input)| numbers(input.shape(), 100 * salt + 17 * i)).collect()
     }
 
     /// Every step's value on a tape.
-    pub fn record<'t>(&self, inputs: &[Var<'t, f64>]) -> Vec<Var<'t, f64>> {
+    pub(crate) fn record<'t>(&self, inputs: &[Var<'t, f64>]) -> Vec<Var<'t, f64>> {
         let mut values = inputs.to_vec();
         for step in &self.steps {
             values.push(step.record(&values));
@@ -115,15 +119,16 @@ impl Program {
     }
 
     /// A weighted sum of the last three values, which also depends on every input.
-    pub fn loss<'t>(&self, tape: &'t Tape<f64>, inputs: &[Var<'t, f64>]) -> Var<'t, f64> {
+    pub(crate) fn loss<'t>(&self, tape: &'t Tape<f64>, inputs: &[Var<'t, f64>]) -> Var<'t, f64> {
         let values = self.record(inputs);
         let terms = values.iter().rev().take(3);
-        let sum = terms.fold(tape.scalar(0.0), |sum, &value| sum + (value * tape.constant(weights(&value.shape()))).sum());
+        let sum =
+            terms.fold(tape.scalar(0.0), |sum, &value| sum + (value * tape.constant(weights(&value.shape()))).sum());
         reaching(sum, inputs)
     }
 
     /// Every step's value, one element at a time and one step after the other.
-    pub fn evaluate(&self, inputs: &[Tensor<f64>]) -> Vec<ArrayD<f64>> {
+    pub(crate) fn evaluate(&self, inputs: &[Tensor<f64>]) -> Vec<ArrayD<f64>> {
         let mut values: Vec<ArrayD<f64>> = inputs.iter().map(|input| input.view().to_owned()).collect();
         for step in &self.steps {
             values.push(step.evaluate(&values));
@@ -137,12 +142,12 @@ fn weights(shape: &[usize]) -> Tensor<f64> {
 }
 
 /// Makes every input reached, with a derivative of zero where the program leaves it out.
-pub fn reaching<'t>(loss: Var<'t, f64>, inputs: &[Var<'t, f64>]) -> Var<'t, f64> {
+pub(crate) fn reaching<'t>(loss: Var<'t, f64>, inputs: &[Var<'t, f64>]) -> Var<'t, f64> {
     inputs.iter().fold(loss, |loss, &x| loss + (x * 0.0).sum())
 }
 
 /// The loss of the values of all steps.
-pub fn sum(values: &[ArrayD<f64>]) -> f64 {
+pub(crate) fn sum(values: &[ArrayD<f64>]) -> f64 {
     let term = |value: &ArrayD<f64>| {
         value.iter().zip(weights(value.shape()).as_slice()).map(|(value, weight)| value * weight).sum::<f64>()
     };

@@ -96,7 +96,7 @@ fn failures<F: Elementwise<A>, const A: usize>() -> Vec<String> {
     for shapes in patterns {
         let inputs = (0..A).map(|i| numbers(shapes[i], 10 * i));
         let reference = |x: &[ndarray::ArrayD<f64>]| {
-            let full = x.iter().skip(1).fold(x[0].clone(), |sum, x| sum * 0.0 + x * 0.0);
+            let full = x.iter().skip(1).fold(&x[0] * 0.0, |sum, x| sum + x * 0.0);
             let x: Vec<_> = x.iter().map(|x| x + &full).collect();
             ndarray::ArrayD::from_shape_fn(full.raw_dim(), |place| F::value(std::array::from_fn(|i| x[i][&place])))
         };
@@ -172,12 +172,8 @@ fn wrong_values_and_promises_are_caught() {
 
 #[test]
 fn a_rounding_too_large_for_f32_is_caught() {
-    let low = Sample::<f32>::new(
-        "f32",
-        [numbers(&[4], 0).cast()],
-        |x| x[0].tanh() * (1.0 + 3e-6),
-        |x| x[0].mapv(f64::tanh),
-    );
+    let low =
+        Sample::<f32>::new("f32", [numbers(&[4], 0).cast()], |x| x[0].tanh() * (1.0 + 3e-6), |x| x[0].mapv(f64::tanh));
     let high = Sample::new("f64", [numbers(&[4], 0)], |x| x[0].tanh(), |x| x[0].mapv(f64::tanh));
     assert!(crate::proof::single(&low, &high).is_err());
 }

@@ -4,10 +4,10 @@ use wengert_autograd::check::Estimate;
 use wengert_autograd::{Element, Result, Shape, Tape, Tensor, Var};
 
 /// A function of several `Var`s.
-pub type Function<'a, T = f64> = &'a dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>;
+pub(crate) type Function<'a, T = f64> = &'a dyn for<'t> Fn(&[Var<'t, T>]) -> Var<'t, T>;
 
 /// Fixed pseudo-random numbers of magnitude 0.5 to 1.5 and either sign, so that every output counts.
-pub fn weights<T: Element>(shape: &Shape, salt: usize) -> Tensor<T> {
+pub(crate) fn weights<T: Element>(shape: &Shape, salt: usize) -> Tensor<T> {
     Tensor::from_fn(shape, |i| {
         let fraction = ((i + 1) as f64 * 0.754_877_666_246_692_7 + salt as f64 * 0.569_840_290_998_053_3).fract();
         let magnitude = 0.5 + (fraction * 64.0).fract();
@@ -15,7 +15,7 @@ pub fn weights<T: Element>(shape: &Shape, salt: usize) -> Tensor<T> {
     })
 }
 
-pub fn record<'t, T: Element>(tape: &'t Tape<T>, inputs: &[Tensor<T>]) -> Vec<Var<'t, T>> {
+pub(crate) fn record<'t, T: Element>(tape: &'t Tape<T>, inputs: &[Tensor<T>]) -> Vec<Var<'t, T>> {
     inputs.iter().map(|input| tape.input(input)).collect()
 }
 
@@ -31,7 +31,7 @@ fn contract<'t, T: Element>(outputs: &[Var<'t, T>], x: &[Var<'t, T>], salt: usiz
 
 /// A function whose outputs are the derivatives of the given order: the function's own value for order 0, the gradient
 /// of a weighted sum of the outputs of the order below for each further one.
-pub fn derivative<'t, T: Element>(function: Function<'_, T>, x: &[Var<'t, T>], order: usize) -> Vec<Var<'t, T>> {
+pub(crate) fn derivative<'t, T: Element>(function: Function<'_, T>, x: &[Var<'t, T>], order: usize) -> Vec<Var<'t, T>> {
     let mut outputs = vec![function(x)];
     for order in 1..=order {
         let sum = contract(&outputs, x, 100 * order);
@@ -41,7 +41,7 @@ pub fn derivative<'t, T: Element>(function: Function<'_, T>, x: &[Var<'t, T>], o
 }
 
 /// The derivatives of the given order as tensors.
-pub fn derivatives<T: Element>(
+pub(crate) fn derivatives<T: Element>(
     function: Function<'_, T>,
     inputs: &[Tensor<T>],
     order: usize,
@@ -52,7 +52,7 @@ pub fn derivatives<T: Element>(
 }
 
 /// The weighted sum of the outputs of the given order.
-pub fn contracted(function: Function<'_>, inputs: &[Tensor<f64>], order: usize) -> Result<f64> {
+pub(crate) fn contracted(function: Function<'_>, inputs: &[Tensor<f64>], order: usize) -> Result<f64> {
     let tape = Tape::new();
     let x = record(&tape, inputs);
     contract(&derivative(function, &x, order), &x, 100 * (order + 1)).item()
@@ -60,7 +60,7 @@ pub fn contracted(function: Function<'_>, inputs: &[Tensor<f64>], order: usize) 
 
 /// For each output of the given order, in row-major order, `Σ |∂output/∂x| |x|` over all elements of all inputs: how far
 /// a relative error of 1 in the inputs moves it.
-pub fn conditions(function: Function<'_>, inputs: &[Tensor<f64>], order: usize) -> Result<Vec<f64>> {
+pub(crate) fn conditions(function: Function<'_>, inputs: &[Tensor<f64>], order: usize) -> Result<Vec<f64>> {
     let tape = Tape::new();
     let x = record(&tape, inputs);
     let mut conditions = vec![];
@@ -79,6 +79,6 @@ pub fn conditions(function: Function<'_>, inputs: &[Tensor<f64>], order: usize) 
 }
 
 /// The better of two estimates of each result.
-pub fn better(first: Vec<Estimate>, second: Vec<Estimate>) -> Vec<Estimate> {
+pub(crate) fn better(first: Vec<Estimate>, second: Vec<Estimate>) -> Vec<Estimate> {
     first.into_iter().zip(second).map(|(a, b)| if b.error < a.error { b } else { a }).collect()
 }

@@ -8,7 +8,7 @@ use wengert_autograd::{Shape, Tape, Tensor, Var};
 use crate::functions::{Function, better, conditions, contracted, derivatives, record, weights};
 
 /// The worst error of a part, or what is wrong.
-pub type Verdict = Result<f64, String>;
+pub(crate) type Verdict = Result<f64, String>;
 
 /// Differences are taken with respect to at most this many elements of a sample beyond the first order.
 const MOST_ELEMENTS: usize = 40;
@@ -39,7 +39,7 @@ fn compare(what: &str, a: &[f64], b: &[f64], scale: f64, tolerance: f64) -> Verd
 }
 
 /// The value against the slow reference.
-pub fn value(sample: &Sample<f64>) -> Verdict {
+pub(crate) fn value(sample: &Sample<f64>) -> Verdict {
     let y = derivatives(&*sample.function, &sample.inputs, 0).map_err(text)?;
     let inputs: Vec<ArrayD<f64>> = sample.inputs.iter().map(|input| input.view().to_owned()).collect();
     let reference = (sample.reference)(&inputs);
@@ -51,7 +51,7 @@ pub fn value(sample: &Sample<f64>) -> Verdict {
 }
 
 /// The derivative of an order, by the tape, against differences of the order below, by the tape.
-pub fn order(function: Function<'_>, inputs: &[Tensor<f64>], order: usize, tolerance: f64) -> Verdict {
+pub(crate) fn order(function: Function<'_>, inputs: &[Tensor<f64>], order: usize, tolerance: f64) -> Verdict {
     let analytic = derivatives(function, inputs, order).map_err(text)?;
     let scale = analytic.iter().map(|gradient| largest(gradient.as_slice())).fold(0.0, f64::max);
     let below = |x: &[Tensor<f64>]| Ok(vec![contracted(function, x, order - 1)?]);
@@ -86,7 +86,7 @@ pub fn order(function: Function<'_>, inputs: &[Tensor<f64>], order: usize, toler
 
 /// `<u, J v> = <Jᵀ u, v>`, `J v` by the pullback of the pullback; and `J v` against differences along `v`, output by
 /// output.
-pub fn transposition(function: Function<'_>, inputs: &[Tensor<f64>]) -> Verdict {
+pub(crate) fn transposition(function: Function<'_>, inputs: &[Tensor<f64>]) -> Verdict {
     let tape = Tape::new();
     let x = record(&tape, inputs);
     let y = x.iter().fold(function(&x), |y, &x| y + (x * 0.0).sum());
@@ -109,7 +109,7 @@ pub fn transposition(function: Function<'_>, inputs: &[Tensor<f64>]) -> Verdict 
 }
 
 /// Value and derivatives with inputs that reach the op as views: stored with all axes reversed, and stored flat.
-pub fn views(function: Function<'_>, inputs: &[Tensor<f64>]) -> Verdict {
+pub(crate) fn views(function: Function<'_>, inputs: &[Tensor<f64>]) -> Verdict {
     let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape().clone()).collect();
     let reverse = |rank: usize| (0..rank as isize).rev().collect::<Vec<isize>>();
     let turn = |x: &Tensor<f64>| Tensor::from(x.view().reversed_axes().to_owned());
@@ -137,7 +137,7 @@ pub fn views(function: Function<'_>, inputs: &[Tensor<f64>]) -> Verdict {
 
 /// The same `Var` for all operands, where shapes allow it: one leaf gets the sum of all contributions. `None` where no
 /// operand suits all places.
-pub fn shared(sample: &Sample<f64>) -> Option<Verdict> {
+pub(crate) fn shared(sample: &Sample<f64>) -> Option<Verdict> {
     let first = sample.inputs.first()?.shape();
     if sample.inputs.len() < 2 || sample.inputs.iter().any(|input| input.shape() != first) {
         return None;
@@ -160,7 +160,7 @@ pub fn shared(sample: &Sample<f64>) -> Option<Verdict> {
 }
 
 /// Value and gradient in f32 against f64 at the same point: the rounding of a few operations, times the condition.
-pub fn single(f32_sample: &Sample<f32>, f64_sample: &Sample<f64>) -> Verdict {
+pub(crate) fn single(f32_sample: &Sample<f32>, f64_sample: &Sample<f64>) -> Verdict {
     let inputs: Vec<Tensor<f64>> = f32_sample.inputs.iter().map(|input| input.cast()).collect();
     let mut worst = 0.0f64;
     let orders: &[usize] = if f32_sample.differentiable { &[0, 1] } else { &[0] };
@@ -188,7 +188,7 @@ pub fn single(f32_sample: &Sample<f32>, f64_sample: &Sample<f64>) -> Verdict {
 }
 
 /// An op without a derivative says so: an error, or zeros.
-pub fn refuses(sample: &Sample<f64>) -> Verdict {
+pub(crate) fn refuses(sample: &Sample<f64>) -> Verdict {
     for target in 0..sample.inputs.len() {
         let tape = Tape::new();
         let x = record(&tape, &sample.inputs);

@@ -7,16 +7,16 @@ use crate::proof::{self, Verdict};
 
 /// What was proved of one op, and the worst errors.
 #[derive(Default)]
-pub struct Proof {
-    pub samples: usize,
-    pub differentiable: usize,
+pub(crate) struct Proof {
+    pub(crate) samples: usize,
+    pub(crate) differentiable: usize,
     /// By order, 0 being the value.
-    pub orders: [f64; 4],
-    pub identity: f64,
-    pub views: f64,
-    pub shared: usize,
-    pub single: f64,
-    pub failures: Vec<String>,
+    pub(crate) orders: [f64; 4],
+    pub(crate) identity: f64,
+    pub(crate) views: f64,
+    pub(crate) shared: usize,
+    pub(crate) single: f64,
+    pub(crate) failures: Vec<String>,
 }
 
 impl Proof {
@@ -28,7 +28,7 @@ impl Proof {
     }
 
     /// Proves one sample in f64.
-    pub fn add(&mut self, sample: &Sample<f64>) {
+    pub(crate) fn add(&mut self, sample: &Sample<f64>) {
         let Proof { orders, failures, .. } = self;
         let label = &sample.label;
         self.samples += 1;
@@ -56,7 +56,7 @@ impl Proof {
     }
 
     /// Everything about one op of the registry.
-    pub fn of(op: &Registered) -> Proof {
+    pub(crate) fn of(op: &Registered) -> Proof {
         let mut proof = Proof::default();
         let samples = (op.samples)();
         if samples.is_empty() {
@@ -98,7 +98,9 @@ fn missing_shapes(samples: &[Sample<f64>]) -> Vec<String> {
 #[test]
 fn every_op_of_the_registry() {
     let mut failures = vec![];
-    println!("op: samples, with derivative, same operand twice; worst errors: value, orders 1 to 3, <u, Jv>, views; f32 units");
+    println!(
+        "op: samples, with derivative, same operand twice; worst errors: value, orders 1 to 3, <u, Jv>, views; f32 units"
+    );
     for op in REGISTRY {
         let proof = Proof::of(op);
         let [value, first, second, third] = proof.orders;
