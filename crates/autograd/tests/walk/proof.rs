@@ -5,7 +5,7 @@ use wengert_autograd::check::Difference;
 use wengert_autograd::ops::registry::Sample;
 use wengert_autograd::{Shape, Tape, Tensor, Var};
 
-use crate::functions::{Function, better, conditions, contracted, derivatives, record, weights};
+use crate::functions::{Function, better, conditions, contracted, derivative, derivatives, record, weights};
 
 /// The worst error of a part, or what is wrong.
 pub(crate) type Verdict = Result<f64, String>;
@@ -119,7 +119,7 @@ pub(crate) fn views(function: Function<'_>, inputs: &[Tensor<f64>]) -> Verdict {
         let x: Vec<Var<'_, f64>> = x.iter().zip(&shapes).map(|(x, shape)| x.reshape(shape)).collect();
         function(&x)
     };
-    let mut worst = 0.0f64;
+    let mut worst = targets(function, inputs, turn)?;
     // Of the second order the contraction differs: its weights lie in the order of the leaves.
     for order in [0, 1] {
         let plain = derivatives(function, inputs, order).map_err(text)?;
@@ -131,6 +131,21 @@ pub(crate) fn views(function: Function<'_>, inputs: &[Tensor<f64>]) -> Verdict {
             worst = worst.max(compare("permuted", back.as_slice(), plain.as_slice(), scale, 1e-12)?);
             worst = worst.max(compare("reshaped", from_flat[i].as_slice(), plain.as_slice(), scale, 1e-12)?);
         }
+    }
+    Ok(worst)
+}
+
+/// The gradient with respect to the views themselves: an op that reads through a view must not pass it by.
+fn targets(function: Function<'_>, inputs: &[Tensor<f64>], turn: impl Fn(&Tensor<f64>) -> Tensor<f64>) -> Verdict {
+    let plain = derivatives(function, inputs, 1).map_err(text)?;
+    let tape = Tape::new();
+    let leaves = record(&tape, &inputs.iter().map(turn).collect::<Vec<_>>());
+    let reverse = |rank: usize| (0..rank as isize).rev().collect::<Vec<isize>>();
+    let x: Vec<Var<'_, f64>> = leaves.iter().map(|leaf| leaf.permute(&reverse(leaf.rank()))).collect();
+    let values = tape.eval_all(&derivative(function, &x, 1)).map_err(text)?;
+    let mut worst = 0.0f64;
+    for (value, plain) in values.iter().zip(&plain) {
+        worst = worst.max(compare("view", value.as_slice(), plain.as_slice(), largest(plain.as_slice()), 1e-12)?);
     }
     Ok(worst)
 }
