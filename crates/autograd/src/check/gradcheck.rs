@@ -345,7 +345,8 @@ fn one_sided(at: f64, line: impl Fn(f64) -> Result<Vec<f64>>) -> Result<Vec<Slop
     for (nearness, step) in [1e-4, 1e-6].into_iter().enumerate() {
         for (side, point) in [at - step * at.abs().max(1.0), at + step * at.abs().max(1.0)].into_iter().enumerate() {
             for ((slopes, value), middle) in slopes.iter_mut().zip(line(point)?).zip(&middle) {
-                slopes[nearness][side] = (value - middle) / (point - at);
+                // Adding zero turns -0 into 0.
+                slopes[nearness][side] = (value - middle) / (point - at) + 0.0;
             }
         }
     }

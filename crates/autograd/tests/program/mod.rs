@@ -188,7 +188,7 @@ fn fitting(draw: &Draw, a: usize, b: usize, shapes: &[Vec<usize>]) -> Option<(St
                 0 => vec![volume],
                 1 => vec![1, volume],
                 2 => vec![volume, 1],
-                _ if volume % 2 == 0 => vec![2, volume / 2],
+                _ if volume.is_multiple_of(2) => vec![2, volume / 2],
                 _ => vec![volume],
             };
             Some((Step::Reshape(a, shape.clone()), shape))
