@@ -10,7 +10,8 @@ pub(crate) type Function<'a, T = f64> = &'a dyn for<'t> Fn(&[Var<'t, T>]) -> Var
 pub(crate) fn weights<T: Element>(shape: &Shape, salt: usize) -> Tensor<T> {
     Tensor::from_fn(shape, |i| {
         let fraction = ((i + 1) as f64 * 0.754_877_666_246_692_7 + salt as f64 * 0.569_840_290_998_053_3).fract();
-        let magnitude = 0.5 + (fraction * 64.0).fract();
+        // Few digits, so that they are the same numbers in f32.
+        let magnitude = 0.5 + ((fraction * 64.0).fract() * 1024.0).round() / 1024.0;
         T::of(if fraction < 0.5 { -magnitude } else { magnitude })
     })
 }
