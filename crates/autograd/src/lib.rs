@@ -1,5 +1,6 @@
 //! Tensors, a tape, and reverse-mode differentiation of everything recorded on it.
 
+pub mod check;
 mod error;
 mod grad;
 pub mod kernels;

@@ -53,3 +53,16 @@ fn registry_values() {
         }
     }
 }
+
+/// The product reads through a transposition, and yet the transposed matrix has its own gradient.
+#[test]
+fn a_transposed_operand_is_a_target() -> Result<()> {
+    let tape = Tape::new();
+    let (x, w) = (tape.input(Tensor::from([[1.0, 2.0]])), tape.input(Tensor::from([[3.0, 4.0], [5.0, 6.0]])));
+    let turned = w.t();
+    let y = x.matmul(turned).sum() + turned.sum();
+    let [to_turned, to_w] = y.grad([turned, w]);
+    assert_eq!(to_turned.value()?.to_vec(), [2.0, 2.0, 3.0, 3.0]);
+    assert_eq!(to_w.value()?.to_vec(), [2.0, 3.0, 2.0, 3.0]);
+    Ok(())
+}

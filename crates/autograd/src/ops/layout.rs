@@ -3,6 +3,7 @@
 use ndarray::{ArrayD, Axis};
 
 use super::join::cat;
+use super::matmul::is_transposition;
 use super::registry::{Sample, spread};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::gather;
@@ -41,7 +42,10 @@ impl<T: Element> Op<T> for Permute {
         for (to, &from) in self.0.iter().enumerate() {
             inverse[from] = to;
         }
-        Pullback::one(call.cotangent.tape.record_shared(Permute(inverse), &[call.cotangent]))
+        // A weight read transposed gets its gradient as a product of its own shape, with nothing copied.
+        let as_product = is_transposition(&inverse).then(|| call.cotangent.transposed_product()).flatten();
+        let permuted = || call.cotangent.tape.record_shared(Permute(inverse), &[call.cotangent]);
+        Pullback::one(as_product.unwrap_or_else(permuted))
     }
 }
 

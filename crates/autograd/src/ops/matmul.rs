@@ -14,10 +14,27 @@ use crate::tape::var::Var;
 use crate::tensor::Shape;
 
 /// `C = A B` over the last two axes, batched over the others; either operand may be read transposed.
+///
+/// An operand that is itself a transposition stays the operand, so that derivatives with respect to it are right; but
+/// the kernel reads what lies *through* it, and nothing is copied.
 #[derive(Clone, Debug, PartialEq, Hash)]
 struct MatMul {
-    transpose_a: bool,
-    transpose_b: bool,
+    transpose: [bool; 2],
+    through: [bool; 2],
+}
+
+impl MatMul {
+    /// Records a product of matrices or batches of them.
+    #[track_caller]
+    fn record<'t, T: Element>(operands: [Var<'t, T>; 2], transpose: [bool; 2]) -> Var<'t, T> {
+        let through = operands.map(Var::is_transposition);
+        operands[0].tape.record_shared(MatMul { transpose, through }, &operands)
+    }
+
+    /// Whether the kernel reads each operand transposed.
+    fn reads_transposed(&self) -> [bool; 2] {
+        [0, 1].map(|i| self.transpose[i] != self.through[i])
+    }
 }
 
 /// Rows and columns of the last two axes, as the product reads them.
@@ -50,18 +67,18 @@ impl<T: Element> Op<T> for MatMul {
 
     fn formula(&self, operands: &[String]) -> String {
         let transposed = |operand: &String, flag: bool| if flag { format!("{operand}ᵀ") } else { operand.clone() };
-        let a = transposed(&operands[0], self.transpose_a);
-        format!("matmul({a}, {})", transposed(&operands[1], self.transpose_b))
+        let a = transposed(&operands[0], self.transpose[0]);
+        format!("matmul({a}, {})", transposed(&operands[1], self.transpose[1]))
     }
 
     fn shape(&self, inputs: &[&Shape]) -> Result<Shape> {
         let (a, b) = (inputs[0], inputs[1]);
-        let ((m, inner_a), (inner_b, n)) = (sides(a, self.transpose_a), sides(b, self.transpose_b));
+        let ((m, inner_a), (inner_b, n)) = (sides(a, self.transpose[0]), sides(b, self.transpose[1]));
         let seen = |shape: &Shape, flag| {
             let (rows, columns) = sides(shape, flag);
             Shape::collect(shape[..shape.len() - 2].iter().copied().chain([rows, columns]))
         };
-        let (seen_a, seen_b) = (seen(a, self.transpose_a), seen(b, self.transpose_b));
+        let (seen_a, seen_b) = (seen(a, self.transpose[0]), seen(b, self.transpose[1]));
         if inner_a != inner_b {
             let message = format!("inner dimensions differ: left {seen_a}, right {seen_b} ({inner_a} vs {inner_b})");
             let error = Error::new(ErrorKind::Shape, message);
@@ -81,15 +98,16 @@ impl<T: Element> Op<T> for MatMul {
 
     fn run<'a>(&self, inputs: &[Operand<'a, T>], output: &mut [T], context: &Context<'_>) -> Result<()> {
         let (a, b) = (inputs[0], inputs[1]);
-        let ((m, k), (_, n)) = (sides(a.shape, self.transpose_a), sides(b.shape, self.transpose_b));
+        let [transpose_a, transpose_b] = self.reads_transposed();
+        let ((m, k), (_, n)) = (sides(a.shape, transpose_a), sides(b.shape, transpose_b));
         let (batch, own) = context.shape.split_at(context.shape.len() - 2);
         debug_assert_eq!(own, [m, n]);
         let view = |operand: Operand<'a, T>, (rows, columns): (usize, usize), transposed| match transposed {
             false => View::rows(operand.values, columns),
             true => View::transposed(operand.values, rows),
         };
-        let a_view = view(a, (m, k), self.transpose_a);
-        let b_view = view(b, (k, n), self.transpose_b);
+        let a_view = view(a, (m, k), transpose_a);
+        let b_view = view(b, (k, n), transpose_b);
         // A batch that lies evenly in both operands is one call; repeated batch axes are walked.
         let even = |operand: Operand<'_, T>, size: usize| match &operand.shape[..operand.shape.len() - 2] {
             lengths if lengths.iter().product::<usize>() == 1 => Some(0),
@@ -111,24 +129,27 @@ impl<T: Element> Op<T> for MatMul {
     }
 
     fn flops(&self, inputs: &[&Shape], output: &Shape) -> usize {
-        2 * output.volume() * sides(inputs[0], self.transpose_a).1
+        2 * output.volume() * sides(inputs[0], self.reads_transposed()[0]).1
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
         let (a, b, g) = (call.inputs[0], call.inputs[1], call.cotangent);
-        let product = |a: Var<'t, T>, transpose_a, b: Var<'t, T>, transpose_b| {
-            a.tape.record_shared(MatMul { transpose_a, transpose_b }, &[a, b])
-        };
+        let [transpose_a, transpose_b] = self.transpose;
+        let product = |a, transpose_a, b, transpose_b| MatMul::record([a, b], [transpose_a, transpose_b]);
         // dA = G Bᵀ and dB = Aᵀ G; where an operand was read transposed, its contribution is transposed by swapping.
-        let to_a = call.wanted[0].then(|| match self.transpose_a {
-            false => product(g, false, b, !self.transpose_b),
-            true => product(b, self.transpose_b, g, true),
+        let to_a = call.wanted[0].then(|| match transpose_a {
+            false => product(g, false, b, !transpose_b),
+            true => product(b, transpose_b, g, true),
         });
-        let to_b = call.wanted[1].then(|| match self.transpose_b {
-            false => product(a, !self.transpose_a, g, false),
-            true => product(g, true, a, self.transpose_a),
+        let to_b = call.wanted[1].then(|| match transpose_b {
+            false => product(a, !transpose_a, g, false),
+            true => product(g, true, a, transpose_a),
         });
         Pullback::new([to_a, to_b])
+    }
+
+    fn reads_through(&self, operand: usize) -> bool {
+        self.through[operand]
     }
 }
 
@@ -137,7 +158,7 @@ impl<'t, T: Element> Var<'t, T> {
     #[track_caller]
     pub fn matmul(self, other: Self) -> Self {
         if self.is_poisoned() || other.is_poisoned() || !std::ptr::eq(self.tape, other.tape) {
-            return self.tape.record_static(&MatMul { transpose_a: false, transpose_b: false }, &[self, other]);
+            return self.tape.record_static(&MatMul { transpose: [false; 2], through: [false; 2] }, &[self, other]);
         }
         let (left, right) = (self.shape(), other.shape());
         if left.is_empty() || right.is_empty() {
@@ -147,8 +168,7 @@ impl<'t, T: Element> Var<'t, T> {
         // A vector on the left is a row, on the right a column; the axis added is taken away again.
         let a = if left.len() == 1 { self.reshape([1, left[0]]) } else { self };
         let b = if right.len() == 1 { other.reshape([right[0], 1]) } else { other };
-        let ((a, transpose_a), (b, transpose_b)) = (a.untransposed(), b.untransposed());
-        let product = self.tape.record_shared(MatMul { transpose_a, transpose_b }, &[a, b]);
+        let product = MatMul::record([a, b], [false; 2]);
         if product.is_poisoned() || (left.len() > 1 && right.len() > 1) {
             return product;
         }
@@ -159,22 +179,38 @@ impl<'t, T: Element> Var<'t, T> {
         product.reshape(kept)
     }
 
-    /// The matrix under a transposition of the last two axes, which the product then reads transposed.
-    fn untransposed(self) -> (Self, bool) {
-        let inner = self.tape.inner.borrow();
-        let node = &inner.nodes[self.id as usize];
-        let Kind::Op(op) = &node.kind else { return (self, false) };
-        let Some(Permute(order)) = op.as_any().downcast_ref() else { return (self, false) };
-        let rank = order.len();
-        let swaps_last = rank >= 2
-            && order[rank - 1] == rank - 2
-            && order[rank - 2] == rank - 1
-            && order[..rank - 2].iter().copied().eq(0..rank - 2);
-        match swaps_last {
-            true => (Var { tape: self.tape, id: node.inputs[0] }, true),
-            false => (self, false),
+    /// Whether the node exchanges the last two axes and nothing else.
+    fn is_transposition(self) -> bool {
+        if self.is_poisoned() {
+            return false;
         }
+        let inner = self.tape.inner.borrow();
+        let Kind::Op(op) = &inner.nodes[self.id as usize].kind else { return false };
+        op.as_any().downcast_ref().is_some_and(|Permute(order)| is_transposition(order))
     }
+
+    /// The transpose of a product, `(A B)ᵀ = Bᵀ Aᵀ`, as a product; none where the node is no product.
+    #[track_caller]
+    pub(super) fn transposed_product(self) -> Option<Self> {
+        let (transpose, inputs) = {
+            let inner = self.tape.inner.borrow();
+            let node = &inner.nodes[self.id as usize];
+            let Kind::Op(op) = &node.kind else { return None };
+            let product: &MatMul = op.as_any().downcast_ref()?;
+            (product.transpose, [node.inputs[0], node.inputs[1]])
+        };
+        let [a, b] = inputs.map(|id| Var { tape: self.tape, id });
+        Some(MatMul::record([b, a], [!transpose[1], !transpose[0]]))
+    }
+}
+
+/// Whether an order of axes exchanges the last two and nothing else.
+pub(super) fn is_transposition(order: &[usize]) -> bool {
+    let rank = order.len();
+    rank >= 2
+        && order[rank - 1] == rank - 2
+        && order[rank - 2] == rank - 1
+        && order[..rank - 2].iter().copied().eq(0..rank - 2)
 }
 
 /// Samples of `matmul`: every operand form, each transposed form, batches and repeated batches, empty sides.

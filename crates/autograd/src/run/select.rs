@@ -9,7 +9,7 @@ use rustc_hash::FxHasher;
 
 use crate::kernels::number::Element;
 use crate::tape::Inner;
-use crate::tape::node::Kind;
+use crate::tape::node::{Kind, Node};
 use crate::tensor::Shape;
 
 /// What a plan must know of a node besides its shape and inputs.
@@ -85,7 +85,7 @@ impl Selector {
             selection.starts.push(selection.inputs.len() as u32);
             let tag = tag_of(tape, id);
             if !matches!(tag, Tag::Value | Tag::Number(_) | Tag::Indices) {
-                selection.inputs.extend(node.inputs.iter().map(|&input| local[input as usize].1));
+                selection.inputs.extend(read_by(tape, node).map(|input| local[input as usize].1));
             }
             selection.tags.push(tag);
             selection.shapes.push(node.shape.clone());
@@ -113,11 +113,20 @@ impl Selector {
             self.local[id as usize].0 = self.round;
             self.ids.push(id);
             if tape.values[id as usize].is_none() {
-                self.waiting.extend_from_slice(&tape.nodes[id as usize].inputs);
+                self.waiting.extend(read_by(tape, &tape.nodes[id as usize]));
             }
         }
         self.ids.sort_unstable();
     }
+}
+
+/// The nodes that the kernel of a node reads: its inputs, or what lies through them.
+fn read_by<'a, T: Element>(tape: &'a Inner<T>, node: &'a Node<T>) -> impl Iterator<Item = u32> + 'a {
+    let through = |operand: usize| matches!(&node.kind, Kind::Op(op) if op.reads_through(operand));
+    node.inputs.iter().enumerate().map(move |(operand, &input)| match through(operand) {
+        true => tape.nodes[input as usize].inputs[0],
+        false => input,
+    })
 }
 
 fn tag_of<T: Element>(tape: &Inner<T>, id: u32) -> Tag {

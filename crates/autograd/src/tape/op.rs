@@ -60,6 +60,12 @@ pub trait Op<T: Element>: Identity + Debug {
         output.volume()
     }
 
+    /// Whether the kernel is given, in place of this operand, the operand's own first operand: for an op that reads
+    /// through a transposition instead of having it computed. Shapes and pullbacks still see the operand itself.
+    fn reads_through(&self, _operand: usize) -> bool {
+        false
+    }
+
     /// Whether derivatives may pass. Where not, the inputs count as not reached.
     fn is_differentiable(&self) -> bool {
         true

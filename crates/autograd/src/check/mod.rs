@@ -1,0 +1,21 @@
+//! Checking: derivatives against differences. Uses only the public face of the crate, so that what it proves is what
+//! users get.
+//!
+//! ```
+//! use wengert_autograd::Tensor;
+//! use wengert_autograd::check::gradcheck;
+//! let a = Tensor::from([[0.5, -1.0], [0.25, 2.0]]);
+//! let b = Tensor::from([[1.0, 0.0], [-0.5, 0.75]]);
+//! let report = gradcheck(|x| x[0].matmul(x[1]).tanh().sum(), &[a, b])?;
+//! assert!(report.worst() < 1e-10);
+//! # Ok::<(), wengert_autograd::Error>(())
+//! ```
+
+pub mod close;
+mod difference;
+mod gradcheck;
+mod report;
+
+pub use difference::{Difference, Estimate};
+pub use gradcheck::{GradCheck, gradcheck};
+pub use report::{Comparison, GradReport, Verdict};
