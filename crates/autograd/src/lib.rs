@@ -6,6 +6,7 @@ pub mod kernels;
 mod module;
 pub mod ops;
 mod run;
+mod state;
 mod tape;
 mod tensor;
 
@@ -16,6 +17,7 @@ pub use kernels::number::Element;
 pub use module::{Module, Param, ParamId, Path, Visitor, VisitorMut};
 pub use ops::{Entry, Real};
 pub use run::{Plan, PlanCounters, plan_counters};
+pub use state::StateDict;
 pub use tape::Tape;
 pub use tape::var::Var;
 pub use tensor::{IndexTensor, Shape, Tensor};
