@@ -53,7 +53,8 @@ pub fn save_state<T: Element>(dict: &StateDict<T>, path: impl AsRef<Path>) -> Re
     let path = path.as_ref();
     let metadata = HashMap::from([("format".to_string(), "pt".to_string())]);
     let bytes = safetensors::serialize(dict.iter().map(|(path, tensor)| (path, Saved(tensor))), Some(metadata));
-    let bytes = bytes.map_err(|error| Error::new(ErrorKind::Data, "the state dict can't be written").caused_by(error))?;
+    let bytes =
+        bytes.map_err(|error| Error::new(ErrorKind::Data, "the state dict can't be written").caused_by(error))?;
     write_at_once(path, &bytes).map_err(|error| refused("write", path, error))
 }
 
@@ -117,7 +118,8 @@ fn tensor<T: Element>(path: &str, view: &TensorView<'_>) -> Result<Tensor<T>> {
         Dtype::F32 => view.data().as_chunks().0.iter().map(|&bytes| T::of(f32::from_le_bytes(bytes).into())).collect(),
         _ => view.data().as_chunks().0.iter().map(|&bytes| T::of(f64::from_le_bytes(bytes))).collect(),
     };
-    Tensor::from_vec(view.shape(), values).map_err(|error| Error::new(ErrorKind::Data, format!("{path:?}")).caused_by(error))
+    Tensor::from_vec(view.shape(), values)
+        .map_err(|error| Error::new(ErrorKind::Data, format!("{path:?}")).caused_by(error))
 }
 
 /// Writes a file that is complete as soon as it can be seen.

@@ -4,7 +4,8 @@ use wengert_autograd::{ErrorKind, StateDict, Tensor};
 use super::*;
 
 fn sample() -> Vec<u8> {
-    let dict = StateDict::from_iter([("a.b", Tensor::from([[1.0f32, -0.0], [f32::NAN, 4.5]])), ("c", Tensor::scalar(2.0))]);
+    let dict =
+        StateDict::from_iter([("a.b", Tensor::from([[1.0f32, -0.0], [f32::NAN, 4.5]])), ("c", Tensor::scalar(2.0))]);
     safetensors::serialize(dict.iter().map(|(path, tensor)| (path, Saved(tensor))), None).unwrap()
 }
 

@@ -47,7 +47,8 @@ pub(crate) trait Interim<'t, T: Element>: Sized {
         let x = self.var();
         let salt = x.tape().len() as u64;
         let mask = Tensor::from_fn(x.shape(), |i| {
-            let mut z = (i as u64 ^ (salt << 40)).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mut z =
+                (i as u64 ^ (salt << 40)).wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ (z >> 31)).wrapping_mul(0x94d0_49bb_1331_11eb);
             let draw = ((z ^ (z >> 29)) >> 11) as f64 / (1u64 << 53) as f64;
             T::of(if draw < p { 0.0 } else { 1.0 / (1.0 - p) })

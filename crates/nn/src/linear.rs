@@ -79,7 +79,8 @@ impl<T: Element> Layer<T> for Linear<T> {
         let tape = x.tape();
         if tape.first_error().is_ok() && x.shape().last() != self.weight.shape().last() {
             let (shape, weight, inputs) = (x.shape(), self.weight.shape(), self.inputs());
-            let message = format!("input {shape} does not fit weight {weight}: its last axis must have length {inputs}");
+            let message =
+                format!("input {shape} does not fit weight {weight}: its last axis must have length {inputs}");
             return tape.fail(Error::new(ErrorKind::Shape, message).op("linear"));
         }
         let product = x.matmul(tape.param(&self.weight).t());

@@ -253,7 +253,8 @@ impl<T: Element> Kernel for UpdateLargest<'_, T> {
     fn run<const FMA: bool>(self) {
         let (numbers, update) = (self.update.numbers, self.update);
         let means = update.mean.iter_mut().zip(update.square).zip(self.largest);
-        for ((value, ((mean, square), largest)), &gradient) in update.values.iter_mut().zip(means).zip(update.gradient) {
+        for ((value, ((mean, square), largest)), &gradient) in update.values.iter_mut().zip(means).zip(update.gradient)
+        {
             (*mean, *square) = numbers.means(*value * numbers.shrink, gradient, *mean, *square);
             *largest = (*largest).max(*square);
             *value = numbers.stepped(*value, *mean, *largest);

@@ -67,12 +67,7 @@ impl<T: Element> Core<T> {
         Core { learning_rate, allow_missing: false, slots: Vec::new(), loaded: false }
     }
 
-    pub(crate) fn step(
-        &mut self,
-        rule: &impl Rule<T>,
-        model: &mut dyn Module<T>,
-        grads: &Gradients<T>,
-    ) -> Result<()> {
+    pub(crate) fn step(&mut self, rule: &impl Rule<T>, model: &mut dyn Module<T>, grads: &Gradients<T>) -> Result<()> {
         not_negative("the learning rate", self.learning_rate)?;
         rule.check()?;
         self.compare(model, grads)?;
@@ -167,7 +162,8 @@ impl<T: Element> Core<T> {
                 problems.push(format!("unexpected: {key:?}"));
                 continue;
             }
-            let empty = || Slot { path: path.into(), shape: Shape::default(), steps: 0, moments: [const { None }; MOST] };
+            let empty =
+                || Slot { path: path.into(), shape: Shape::default(), steps: 0, moments: [const { None }; MOST] };
             let slot = slots.entry(path).or_insert_with(empty);
             match (moment, steps_of(tensor)) {
                 (Some(moment), _) => {

@@ -7,9 +7,7 @@
 mod classes;
 mod elementwise;
 
-pub use classes::{
-    CrossEntropy, CrossEntropyProbabilities, Nll, cross_entropy, cross_entropy_probabilities, nll,
-};
+pub use classes::{CrossEntropy, CrossEntropyProbabilities, Nll, cross_entropy, cross_entropy_probabilities, nll};
 pub use elementwise::{
     Bce, BceWithLogits, Hinge, Huber, L1, Mse, SmoothL1, bce, bce_with_logits, hinge, huber, l1, mse, smooth_l1,
 };
