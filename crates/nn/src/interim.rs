@@ -20,17 +20,21 @@ pub(crate) trait Interim<'t, T: Element>: Sized {
         self.var().map(|x| (x + x.constant(1.0)).ln())
     }
     fn softplus(self) -> Var<'t, T> {
-        self.var().map(|x| x.relu() + ((-(x.relu() + (-x).relu())).exp() + x.constant(1.0)).ln())
+        self.var().map(|x| {
+            let one = x.constant(1.0);
+            x.gt(x.constant(0.0)).select(x + ((-x).exp() + one).ln(), (x.exp() + one).ln())
+        })
     }
     fn log_sigmoid(self) -> Var<'t, T> {
         -(-self.var()).softplus()
     }
     fn log_softmax(self, axis: isize) -> Var<'t, T> {
         let x = self.var();
-        let largest = match x.value() {
-            Ok(value) => value.as_slice().iter().fold(T::NEG_INFINITY, |a, &b| if b > a { b } else { a }),
-            Err(_) => T::of(0.0),
-        };
+        let (width, shape) = (x.shape().last().copied().unwrap_or(1), x.shape());
+        let largest = |values: &[T]| values.iter().fold(T::NEG_INFINITY, |a, &b| if b > a { b } else { a });
+        let value = x.value().unwrap_or_else(|_| Tensor::zeros(&shape));
+        let rows: Vec<T> = value.as_slice().chunks(width.max(1)).map(largest).collect();
+        let largest = x.tape().constant(Tensor::from_fn(&shape, |i| rows[i / width]));
         let shifted = x - largest;
         shifted - shifted.exp().sum_axes(&[axis], true).ln()
     }

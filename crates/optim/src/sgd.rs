@@ -28,11 +28,11 @@ use crate::{Optimizer, implement_optimizer};
 /// use wengert_optim::{Optimizer, Sgd};
 /// let mut p = Param::new(Tensor::from([1.0]));
 /// let mut optimizer = Sgd::new(0.1).momentum(0.9);
-/// for expected in [0.8, 0.46] {                            // b = 2, then 0.9 * 2 + 1.6 = 3.4
+/// for expected in [0.8, 0.46f64] {                          // b = 2, then 0.9 * 2 + 1.6 = 3.4
 ///     let tape = Tape::new();
 ///     let grads = tape.param(&p).square().sum().backward()?;
 ///     optimizer.step(&mut p, &grads)?;
-///     assert!((p.value().item()? - expected).abs() < 1e-15f64);
+///     assert!((p.value().item()? - expected).abs() < 1e-15);
 /// }
 /// # Ok::<(), wengert_autograd::Error>(())
 /// ```
