@@ -7,6 +7,7 @@ pub mod kernels;
 mod module;
 pub mod ops;
 mod run;
+mod state;
 mod tape;
 mod tensor;
 
@@ -18,6 +19,7 @@ pub use module::{Module, Param, ParamId, Path, Visitor, VisitorMut};
 pub use ops::custom::CustomOp;
 pub use ops::{Entry, IntoVar, Real, cat, stack, where_};
 pub use run::{Plan, PlanCounters, PlannedKernel, plan_counters};
+pub use state::StateDict;
 pub use tape::Tape;
 pub use tape::op::Pullback;
 pub use tape::var::Var;

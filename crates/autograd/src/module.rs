@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
+use crate::state::{self, StateDict};
 use crate::tensor::{Shape, Tensor};
 
 /// The identity of a [`Param`]: gradients go by it. A clone of a parameter has another one.
@@ -85,6 +86,27 @@ impl<T: Element> Param<T> {
     /// The elements for writing, in row-major order; copied first where a tape still holds them.
     pub fn as_mut_slice(&mut self) -> &mut [T] {
         self.value.as_mut_slice()
+    }
+
+    /// Rewrites all elements in one pass. Where a tape still holds the old ones, the closure is given them as
+    /// `Some(old)` and unspecified memory to write; otherwise it is given `None` and the elements themselves, to be
+    /// changed in place.
+    ///
+    /// ```
+    /// use wengert_autograd::{Param, Tensor};
+    /// let mut weight = Param::new(Tensor::from([1.0, 2.0]));
+    /// let before = weight.value().clone();
+    /// weight.update_with(|old, new| {
+    ///     if let Some(old) = old {
+    ///         new.copy_from_slice(old);
+    ///     }
+    ///     new.iter_mut().for_each(|value| *value *= 10.0);
+    /// });
+    /// assert_eq!(weight.value().as_slice(), [10.0, 20.0]);
+    /// assert_eq!(before.as_slice(), [1.0, 2.0]);
+    /// ```
+    pub fn update_with(&mut self, update: impl FnOnce(Option<&[T]>, &mut [T])) {
+        self.value.update_with(update);
     }
 
     /// From now on the parameter has no gradient and optimisers leave it as it is.
@@ -194,6 +216,30 @@ pub trait Module<T: Element = f32> {
     /// The number of elements in all parameters that are not buffers.
     fn num_parameters(&self) -> usize {
         self.parameters().iter().map(|param| param.value().len()).sum()
+    }
+
+    /// All parameters and buffers by path.
+    fn state_dict(&self) -> StateDict<T> {
+        state::collect(self)
+    }
+
+    /// Gives every parameter and buffer the value of its path. Identities stay as they are, and what is frozen stays
+    /// frozen.
+    ///
+    /// # Errors
+    /// [`ErrorKind::State`], with every path that is missing, unexpected or of another shape; the model is then
+    /// unchanged.
+    ///
+    /// ```
+    /// use wengert_autograd::{Module, Param, StateDict, Tensor};
+    /// let mut model = (Param::new(Tensor::from([1.0, 2.0])), Param::new(Tensor::from([0.5])));
+    /// let dict = StateDict::from_iter([("0", Tensor::from([3.0])), ("2", Tensor::from([4.0]))]);
+    /// let error = model.load_state_dict(&dict).unwrap_err();
+    /// let text = r#"load_state_dict: missing: "1"; unexpected: "2"; shapes differ: "0" is [2] in the model, [1] here"#;
+    /// assert_eq!(error.to_string(), text);
+    /// ```
+    fn load_state_dict(&mut self, dict: &StateDict<T>) -> Result<()> {
+        state::load(self, dict)
     }
 }
 

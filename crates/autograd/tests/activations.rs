@@ -19,11 +19,11 @@ fn cases<T: Element>() -> Vec<Case<T>> {
     vec![
         case("relu", |x| x.relu(), &[0.0]),
         case("relu6", |x| x.relu6(), &[0.0, 6.0]),
-        case("leaky_relu", |x| x.leaky_relu(T::of(0.125)), &[0.0]),
-        case("elu", |x| x.elu(T::of(1.5)), &[0.0]),
-        case("celu", |x| x.celu(T::of(0.75)), &[0.0]),
+        case("leaky_relu", |x| x.leaky_relu(0.125), &[0.0]),
+        case("elu", |x| x.elu(1.5), &[0.0]),
+        case("celu", |x| x.celu(0.75), &[0.0]),
         case("selu", |x| x.selu(), &[0.0]),
-        case("threshold", |x| x.threshold(T::of(0.5), T::of(-2.0)), &[0.5]),
+        case("threshold", |x| x.threshold(0.5, -2.0), &[0.5]),
         case("gelu", |x| x.gelu(), &[]),
         case("gelu_tanh", |x| x.gelu_tanh(), &[]),
         case("silu", |x| x.silu(), &[]),
@@ -36,8 +36,8 @@ fn cases<T: Element>() -> Vec<Case<T>> {
         case("hard_sigmoid", |x| x.hard_sigmoid(), &[-3.0, 3.0]),
         case("hard_swish", |x| x.hard_swish(), &[-3.0, 3.0]),
         case("hard_tanh", |x| x.hard_tanh(), &[-1.0, 1.0]),
-        case("hard_shrink", |x| x.hard_shrink(T::of(0.5)), &[-0.5, 0.5]),
-        case("soft_shrink", |x| x.soft_shrink(T::of(0.5)), &[-0.5, 0.5]),
+        case("hard_shrink", |x| x.hard_shrink(0.5), &[-0.5, 0.5]),
+        case("soft_shrink", |x| x.soft_shrink(0.5), &[-0.5, 0.5]),
     ]
 }
 

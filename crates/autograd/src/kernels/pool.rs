@@ -270,6 +270,28 @@ pub fn split<T: Send>(output: &mut [T], chunk: usize, task: impl Fn(usize, &mut 
     });
 }
 
+/// As [`split`], for several slices of one length that are cut at the same places: the task is given the start and the
+/// part of each slice. Slices of different lengths are cut to the shortest.
+pub fn split_each<T: Send, const N: usize>(
+    slices: [&mut [T]; N],
+    chunk: usize,
+    task: impl Fn(usize, [&mut [T]; N]) + Sync,
+) {
+    let length = slices.iter().map(|slice| slice.len()).min().unwrap_or(0);
+    let chunk = chunk.max(1);
+    let bases = slices.map(|slice| Shared(slice.as_mut_ptr()));
+    run(length.div_ceil(chunk), &|index| {
+        let start = index * chunk;
+        let count = chunk.min(length - start);
+        let parts = std::array::from_fn(|i| {
+            // SAFETY: each index is run once, the ranges of different indices are disjoint and inside every slice; the
+            // slices are distinct, and stay borrowed until `run` returns.
+            unsafe { std::slice::from_raw_parts_mut(bases[i].pointer().add(start), count) }
+        });
+        task(start, parts);
+    });
+}
+
 #[cfg(test)]
 #[path = "pool_tests.rs"]
 mod tests;

@@ -100,7 +100,7 @@ registry! {
         Gelu 1, NormalProbability 1, GeluTanh 1, Silu 1, Mish 1,
         Sigmoid 1, LogSigmoid 1, Softplus 1, Softsign 1, TanhShrink 1,
         HardSigmoid 1, HardSwish 1, HardTanh 1, HardShrink 2, SoftShrink 2,
-        Tie 2, Share 2;
+        Share 2;
     ops:
         "sum" reduce_samples::sum_samples,
         "max" reduce_samples::max_samples,

@@ -26,5 +26,4 @@ pub use functions::*;
 pub use join::{cat, stack};
 pub use list::REGISTRY;
 pub use real::{Elementwise, Entry, Formula, Real};
-pub use reduce::Tie;
 pub use softmax::Share;

@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 
 use super::arithmetic::scaled;
-use super::elementwise::{Zero, apply, row};
+use super::elementwise::apply;
+use super::functions::Equal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::kernels::reduce;
@@ -47,16 +48,6 @@ impl<T: Element> Op<T> for Sum {
         let shape = call.inputs[0].shape();
         Pullback::one(call.cotangent.reshape(shape.reduced(&self.axes, true)).expand(shape))
     }
-}
-
-row! {
-    /// What ties are counted with. NaN ties with nothing, so that its share is 0/0.
-    Tie(a, b) = "{0} = {1}", tie;
-    value: if a == b { N::of(1.0) } else { N::of(0.0) };
-    pullback(y, g): [Zero, Zero];
-    derivatives: ["0", "0"];
-    domain: [(-3.0, 3.0), (-3.0, 3.0)];
-    kinks: [];
 }
 
 /// Which of the two extremes.
@@ -113,7 +104,7 @@ impl<T: Element> Op<T> for ExtremeValue {
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
         let x = call.inputs[0];
         let kept = x.shape().reduced(&self.axes, true);
-        let ties = apply(Tie, [x, call.output.reshape(&kept)]);
+        let ties = apply(Equal, [x, call.output.reshape(&kept)]);
         // Constant wherever there is a derivative: detached, so that no further sweep walks through it.
         let share = (ties / ties.total(self.axes.clone(), true)).detach();
         Pullback::one(scaled(call.cotangent.reshape(kept), share))

@@ -1,8 +1,8 @@
 //! Reductions made of others: means, spreads, norms, products, and whether any or all elements hold.
 
 use super::elementwise::apply;
+use super::functions::Equal;
 use super::real::Real;
-use super::reduce::Tie;
 use super::reduce_samples::{of_all, reduction_samples};
 use super::registry::{Sample, spread};
 use crate::error::{Error, ErrorKind, Result};
@@ -306,7 +306,7 @@ impl<'t, T: Element> Var<'t, T> {
     /// 1 where an element is not 0, else 0. NaN is not 0.
     #[track_caller]
     fn is_nonzero(self) -> Self {
-        1.0 - apply(Tie, [self, self.tape.scalar(T::of(0.0))])
+        1.0 - apply(Equal, [self, self.tape.scalar(T::of(0.0))])
     }
 
     /// 1 if any element is not 0, else 0; of shape `[]`. Of nothing 0. NaN counts as not 0.
@@ -351,7 +351,7 @@ impl<'t, T: Element> Var<'t, T> {
         // The numbers of elements may round, but not to 0.
         let found = self.is_nonzero().total(axes, keepdim);
         let zero = self.tape.scalar(T::of(0.0));
-        (1.0 - apply(Tie, [found, zero])).detach()
+        (1.0 - apply(Equal, [found, zero])).detach()
     }
 
     /// 1 if all elements are not 0, else 0; of shape `[]`. Of nothing 1. NaN counts as not 0.
@@ -394,8 +394,8 @@ impl<'t, T: Element> Var<'t, T> {
     #[track_caller]
     fn all_over(self, axes: Axes, keepdim: bool) -> Self {
         let zero = self.tape.scalar(T::of(0.0));
-        let zeros = apply(Tie, [self, zero]).total(axes, keepdim);
-        apply(Tie, [zeros, zero]).detach()
+        let zeros = apply(Equal, [self, zero]).total(axes, keepdim);
+        apply(Equal, [zeros, zero]).detach()
     }
 }
 

@@ -158,9 +158,23 @@ impl<T: Element> Tape<T> {
         self.inner.borrow().error.clone().map_or(Ok(()), Err)
     }
 
-    /// Keeps a mistake, unless one was made before, and returns a handle that leads nowhere.
+    /// Keeps a mistake, unless one was made before, and returns a handle that leads nowhere: what a layer or a loss
+    /// returns whose operands do not fit. The source line and the scope are added.
+    ///
+    /// ```
+    /// use wengert_autograd::{Error, ErrorKind, Tape, Var};
+    /// fn half<'t>(x: Var<'t>) -> Var<'t> {
+    ///     match x.shape().volume() % 2 {
+    ///         0 => x.sum() * 0.5,
+    ///         _ => x.tape().fail(Error::new(ErrorKind::Shape, format!("odd: {}", x.shape())).op("half")),
+    ///     }
+    /// }
+    /// let tape = Tape::new();
+    /// let error = half(tape.input([1.0, 2.0, 3.0])).exp().item().unwrap_err();
+    /// assert!(error.to_string().starts_with("half: odd: [3] at "));
+    /// ```
     #[track_caller]
-    pub(crate) fn fail(&self, error: Error) -> Var<'_, T> {
+    pub fn fail(&self, error: Error) -> Var<'_, T> {
         let mut inner = self.inner.borrow_mut();
         let (location, scope) = inner.origin(Location::caller());
         let scope = inner.scopes[scope as usize].clone();

@@ -16,7 +16,7 @@ use crate::tensor::Shape;
 ///
 /// Everything about an op stands in its implementation: its name, its shape rule, its kernel and its pullback. The
 /// pullback is written with the same `Var`s that a user has, so it is itself recorded and can be differentiated again.
-pub trait Op<T: Element>: Identity + Debug {
+pub(crate) trait Op<T: Element>: Identity + Debug {
     /// The name in listings and errors.
     fn name(&self) -> &str;
 
@@ -74,7 +74,7 @@ pub trait Op<T: Element>: Identity + Debug {
 
 /// A scalar function compiled to a loop: what the block interpreter runs.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<T: Element> {
+pub(crate) struct Row<T: Element> {
     /// Tells rows apart.
     pub id: TypeId,
     /// Computes a block: every slice has the length of the output.
@@ -83,7 +83,7 @@ pub struct Row<T: Element> {
 
 /// What a kernel reads.
 #[derive(Clone, Copy, Debug)]
-pub struct Operand<'a, T: Element> {
+pub(crate) struct Operand<'a, T: Element> {
     /// The elements in row-major order; empty where the operand is a list of indices.
     pub values: &'a [T],
     /// The indices in row-major order; empty where the operand is a tensor.
@@ -94,7 +94,7 @@ pub struct Operand<'a, T: Element> {
 
 /// What a kernel may know besides its operands.
 #[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// The seed of the tape.
     pub seed: u64,
     /// The shape of the output.
@@ -103,7 +103,7 @@ pub struct Context<'a> {
 
 /// What a pullback is given.
 #[derive(Clone, Debug)]
-pub struct Call<'t, T: Element> {
+pub(crate) struct Call<'t, T: Element> {
     /// The operands.
     pub inputs: SmallVec<[Var<'t, T>; 4]>,
     /// The result.
@@ -153,7 +153,7 @@ impl<'t, T: Element> Pullback<'t, T> {
 }
 
 /// Compares and hashes ops behind a `dyn`: equal ops of equal inputs are one node.
-pub trait Identity: Any {
+pub(crate) trait Identity: Any {
     /// Whether `other` is the same op with the same parameters.
     fn same(&self, other: &dyn Any) -> bool;
     /// Feeds the type and the parameters to a hasher.

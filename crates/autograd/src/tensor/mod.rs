@@ -75,6 +75,17 @@ impl<T: Element> Tensor<T> {
         self.storage.make_mut()
     }
 
+    /// Rewrites all elements: in place, or from the old ones into recycled memory where another tensor shares them.
+    pub(crate) fn update_with(&mut self, update: impl FnOnce(Option<&[T]>, &mut [T])) {
+        if self.storage.is_shared() {
+            let mut fresh = Storage::unspecified(self.storage.len());
+            update(Some(&self.storage), fresh.make_mut());
+            self.storage = fresh;
+        } else {
+            update(None, self.storage.make_mut());
+        }
+    }
+
     /// A copy of the elements in row-major order.
     pub fn to_vec(&self) -> Vec<T> {
         self.as_slice().to_vec()

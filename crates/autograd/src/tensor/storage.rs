@@ -77,10 +77,14 @@ impl<T: Element> Storage<T> {
         storage
     }
 
+    /// Whether another tensor has the same memory.
+    pub(crate) fn is_shared(&mut self) -> bool {
+        self.0.as_mut().is_some_and(|buffer| Arc::get_mut(buffer).is_none())
+    }
+
     /// The values for writing; copied first where another tensor shares them.
     pub(crate) fn make_mut(&mut self) -> &mut [T] {
-        let shared = self.0.as_mut().is_some_and(|buffer| Arc::get_mut(buffer).is_none());
-        if shared {
+        if self.is_shared() {
             *self = Storage::from_slice(self);
         }
         match self.0.as_mut().and_then(Arc::get_mut) {

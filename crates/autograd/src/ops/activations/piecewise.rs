@@ -3,6 +3,7 @@
 use super::super::elementwise::{Zero, apply, row};
 use super::super::real::Real;
 use crate::kernels::number::{Element, Number};
+use crate::ops::IntoVar;
 use crate::tape::var::Var;
 
 /// `x` between the bounds; NaN stays NaN.
@@ -88,7 +89,7 @@ row! {
     kinks: [-0.5, 0.5];
 }
 
-impl<T: Element> Var<'_, T> {
+impl<'t, T: Element> Var<'t, T> {
     /// `y = min(max(x, 0), 6)`: the rectified linear unit cut at 6.
     ///
     /// Same shape as the operand. The derivative is 1 between 0 and 6, and 0 elsewhere, at both kinks too.
@@ -187,8 +188,8 @@ impl<T: Element> Var<'_, T> {
     /// # Ok::<(), wengert_autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn hard_shrink(self, lambda: T) -> Self {
-        apply(HardShrink, [self, self.tape.scalar(lambda)])
+    pub fn hard_shrink(self, lambda: impl IntoVar<'t, T>) -> Self {
+        apply(HardShrink, [self, lambda.into_var(self.tape)])
     }
 
     /// `y = sign(x) max(|x| - lambda, 0)`: moves everything towards 0 by lambda.
@@ -208,7 +209,7 @@ impl<T: Element> Var<'_, T> {
     /// # Ok::<(), wengert_autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn soft_shrink(self, lambda: T) -> Self {
-        apply(SoftShrink, [self, self.tape.scalar(lambda)])
+    pub fn soft_shrink(self, lambda: impl IntoVar<'t, T>) -> Self {
+        apply(SoftShrink, [self, lambda.into_var(self.tape)])
     }
 }

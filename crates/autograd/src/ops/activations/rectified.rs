@@ -3,6 +3,7 @@
 use super::super::elementwise::{Zero, apply, row};
 use super::super::real::Real;
 use crate::kernels::number::Element;
+use crate::ops::IntoVar;
 use crate::tape::var::Var;
 
 row! {
@@ -118,8 +119,8 @@ impl<'t, T: Element> Var<'t, T> {
     /// # Ok::<(), wengert_autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn leaky_relu(self, slope: T) -> Self {
-        apply(LeakyRelu, [self, self.tape.scalar(slope)])
+    pub fn leaky_relu(self, slope: impl IntoVar<'t, T>) -> Self {
+        apply(LeakyRelu, [self, slope.into_var(self.tape)])
     }
 
     /// `y = x where x > 0, else slope x`, with a slope that is learnt.
@@ -163,8 +164,8 @@ impl<'t, T: Element> Var<'t, T> {
     /// # Ok::<(), wengert_autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn elu(self, alpha: T) -> Self {
-        apply(Elu, [self, self.tape.scalar(alpha)])
+    pub fn elu(self, alpha: impl IntoVar<'t, T>) -> Self {
+        apply(Elu, [self, alpha.into_var(self.tape)])
     }
 
     /// `y = x where x > 0, else alpha (exp(x / alpha) - 1)`: an exponential linear unit without a kink.
@@ -184,8 +185,8 @@ impl<'t, T: Element> Var<'t, T> {
     /// # Ok::<(), wengert_autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn celu(self, alpha: T) -> Self {
-        apply(Celu, [self, self.tape.scalar(alpha)])
+    pub fn celu(self, alpha: impl IntoVar<'t, T>) -> Self {
+        apply(Celu, [self, alpha.into_var(self.tape)])
     }
 
     /// `y = scale elu(x, alpha)`, scale = 1.0507009873554805, alpha = 1.6732632423543772: keeps mean 0 and variance 1.
@@ -206,7 +207,7 @@ impl<'t, T: Element> Var<'t, T> {
     #[track_caller]
     pub fn selu(self) -> Self {
         // A composition: the product is fused with the row and adds one rounding.
-        self.elu(T::of(SELU_ALPHA)) * T::of(SELU_SCALE)
+        self.elu(SELU_ALPHA) * T::of(SELU_SCALE)
     }
 
     /// `y = x where x > threshold, else value`.
@@ -225,7 +226,7 @@ impl<'t, T: Element> Var<'t, T> {
     /// # Ok::<(), wengert_autograd::Error>(())
     /// ```
     #[track_caller]
-    pub fn threshold(self, threshold: T, value: T) -> Self {
-        apply(Threshold, [self, self.tape.scalar(threshold), self.tape.scalar(value)])
+    pub fn threshold(self, threshold: impl IntoVar<'t, T>, value: impl IntoVar<'t, T>) -> Self {
+        apply(Threshold, [self, threshold.into_var(self.tape), value.into_var(self.tape)])
     }
 }
