@@ -1,12 +1,14 @@
 //! Parameters and the things made of them: plain owned data. Must know no tape: a formula borrows a parameter's value,
 //! it never owns the parameter.
 
+mod state;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
-use crate::state::{self, StateDict};
 use crate::tensor::{Shape, Tensor};
+pub use state::StateDict;
 
 /// The identity of a [`Param`]: gradients go by it. A clone of a parameter has another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
