@@ -62,7 +62,7 @@ fn scatter_against_finite_differences() {
         check_gradient(&inputs, |x| x[0].scatter(axis, &index, x[1]));
         check_gradient(&inputs, |x| x[0].scatter_add(axis, &index, x[1]));
         check_gradient(&inputs[..1], |x| x[0].gather(axis, &index));
-        check_gradient(&inputs[..1], |x| x[0].index_select(axis, &index.reshape([index.len()]).unwrap()));
+        check_gradient(&inputs[..1], |x| x[0].index_select(axis, index.reshape([index.len()]).unwrap()));
         check_gradient(&inputs[..1], |x| x[0].take(&index));
     }
 }
@@ -72,7 +72,7 @@ fn the_last_write_wins_and_takes_the_gradient() -> Result<()> {
     let tape = Tape::new();
     let base = tape.input(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
     let source = tape.input(Tensor::from([[10.0, 20.0, 30.0], [40.0, 50.0, 60.0]]));
-    let y = base.scatter(1, &indices(&[2, 3], [0, 0, 1, 1, 1, 1]), source);
+    let y = base.scatter(1, indices(&[2, 3], [0, 0, 1, 1, 1, 1]), source);
     assert_eq!(y.value()?, Tensor::from([[20.0, 30.0], [3.0, 60.0]]));
     let [gb, gs] = (y * tape.constant(Tensor::from([[1.0, 2.0], [3.0, 4.0]]))).sum().grad([base, source]);
     assert_eq!(gb.value()?, Tensor::from([[0.0, 0.0], [3.0, 0.0]]));
@@ -107,10 +107,13 @@ fn text<T: Element>(y: Var<'_, T>) -> String {
     format!("{before} @{}", after.find([';', ' ']).map_or("", |end| &after[end..]))
 }
 
+/// A use of an op that is a mistake.
+type Use = fn(Var<'_, f64>) -> Var<'_, f64>;
+
 #[test]
 fn errors_of_shapes() {
     let message = |f: fn(Var<'_, f64>) -> Var<'_, f64>| text(f(Tape::new().input(numbers(&[4, 10], 0))));
-    let cases: [(fn(Var<'_, f64>) -> Var<'_, f64>, &str); 7] = [
+    let cases: [(Use, &str); 7] = [
         (
             |x| x.gather(2, [0]),
             "gather: axis 2 of an operand of shape [4, 10] @; axes are 0 to 1, or -1 to -2 from the end",
@@ -152,7 +155,7 @@ fn errors_of_shapes() {
 #[test]
 fn errors_of_indices() {
     let message = |f: fn(Var<'_, f64>) -> Var<'_, f64>| text(f(Tape::new().input(numbers(&[4, 10], 0))));
-    let cases: [(fn(Var<'_, f64>) -> Var<'_, f64>, &str); 8] = [
+    let cases: [(Use, &str); 8] = [
         (
             |x| x.gather(1, indices(&[4, 1], [0, 1, 2, 12])),
             "gather: label 12 at position [3, 0] is outside axis 1 of length 10 in shape [4, 10] @; \

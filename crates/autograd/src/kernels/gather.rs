@@ -104,7 +104,7 @@ pub fn slice<T: Copy>(input: &[T], walk: Walk, output: &mut [T]) {
     walk.runs(|long, short, length| copy_run(&input[long..][..length], &mut output[short..][..length]));
 }
 
-/// The reverse of [`slice`]: the elements at the places of a walk, `fill` everywhere else.
+/// The reverse of [`slice()`]: the elements at the places of a walk, `fill` everywhere else.
 pub fn embed<T: Copy>(input: &[T], walk: Walk, fill: T, output: &mut [T]) {
     output.fill(fill);
     place(input, walk, output);

@@ -12,7 +12,6 @@ pub use super::places::{argmax, argmin};
 use super::pool;
 pub use super::softmax::{log_softmax, logsumexp, softmax};
 use std::mem::MaybeUninit;
-use std::ops::{Add, Mul};
 
 /// How many columns at most are cut into subtrees or searched together.
 pub(super) const LANES: usize = 64;

@@ -3,8 +3,8 @@
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use super::elementwise::{apply, row};
-use super::real::{Entry, Real};
-use crate::kernels::number::{Element, Number};
+use super::real::Entry;
+use crate::kernels::number::Element;
 use crate::tape::node::Kind;
 use crate::tape::var::Var;
 

@@ -10,7 +10,7 @@ use crate::kernels::number::Element;
 use crate::tape::var::Var;
 
 /// One row of the registry: a scalar function with its derivative, which serves plain numbers, tensors and every order
-/// of derivative. Written with [`row!`](super::row).
+/// of derivative. Written with the macro `row!`.
 pub trait Elementwise<const A: usize>: Formula<A> + Copy + Debug + Default + PartialEq + Hash {
     /// The name in listings and errors.
     const NAME: &'static str;

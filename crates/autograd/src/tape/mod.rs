@@ -96,7 +96,7 @@ impl<T: Element> Tape<T> {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         Tape {
-            inner: RefCell::new(Inner::new()),
+            inner: RefCell::new(recycle::take()),
             mode,
             seed,
             serial,
