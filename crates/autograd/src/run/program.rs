@@ -37,8 +37,14 @@ impl Writer<'_, '_> {
         self.kernel.nodes.binary_search(&node).ok()
     }
 
+    /// The operands of a member; a view of another member is that member.
     fn operands(&self, position: usize) -> SmallVec<[u32; 4]> {
-        self.placer.simplified.operands(self.placer.selection, self.kernel.nodes[position]).collect()
+        let (selection, simplified) = (self.placer.selection, self.placer.simplified);
+        let resolve = |operand: u32| {
+            let memory = simplified.memory(selection, operand);
+            if self.position(memory).is_some() { memory } else { operand }
+        };
+        simplified.operands(selection, self.kernel.nodes[position]).map(resolve).collect()
     }
 
     /// Lists what comes from outside; what has to be repeated gets a register for the whole program.
