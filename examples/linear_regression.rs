@@ -3,8 +3,8 @@
 use wengert::data;
 use wengert::prelude::*;
 
-/// The noise has a standard deviation of 0.1, hence a mean square of 0.01: no line gets much below.
-const LOSS_THRESHOLD: f32 = 0.01;
+/// The noise (standard deviation 0.1, mean square about 0.01) stays: the best line through these points has 0.0084.
+const LOSS_THRESHOLD: f32 = 0.0085;
 const MAX_ITERATIONS: u64 = 1000;
 
 /// `y = x w + b`. A model is a struct of parameters; its formula is an ordinary method.

@@ -2,8 +2,10 @@
 //!
 //! `cargo run --release --example mnist -- --help` lists the options.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -165,10 +167,10 @@ fn options() -> std::result::Result<Option<Options>, lexopt::Error> {
     while let Some(argument) = parser.next()? {
         match argument {
             Long("data") => options.data = Some(parser.value()?.into()),
-            Long("epochs") => options.epochs = parser.value()?.parse()?,
-            Long("batch-size") => options.batch_size = parser.value()?.parse()?,
-            Long("learning-rate") => options.learning_rate = parser.value()?.parse()?,
-            Long("seed") => options.seed = parser.value()?.parse()?,
+            Long("epochs") => options.epochs = number(&mut parser, "--epochs")?,
+            Long("batch-size") => options.batch_size = number(&mut parser, "--batch-size")?,
+            Long("learning-rate") => options.learning_rate = number(&mut parser, "--learning-rate")?,
+            Long("seed") => options.seed = number(&mut parser, "--seed")?,
             Long("save") => options.save = Some(parser.value()?.into()),
             Long("json") => options.json = true,
             Long("help") | lexopt::Arg::Short('h') => return Ok(None),
@@ -182,6 +184,12 @@ fn options() -> std::result::Result<Option<Options>, lexopt::Error> {
         return Err("--learning-rate must be a number above 0".into());
     }
     Ok(Some(options))
+}
+
+/// The number after a flag, or an error that names the flag.
+fn number<N: FromStr<Err: Display>>(parser: &mut lexopt::Parser, flag: &str) -> std::result::Result<N, lexopt::Error> {
+    let text = parser.value()?.string()?;
+    text.parse().map_err(|error| format!("{flag} {text}: {error}").into())
 }
 
 fn main() -> ExitCode {
