@@ -7,7 +7,7 @@ use wengert::prelude::*;
 
 /// The squared error of sigmoids is flat, so the steps are long and many.
 const LEARNING_RATE: f64 = 5.0;
-const STEPS: u64 = 10_000;
+const STEPS: u64 = 5_000;
 
 fn layer(inputs: usize, outputs: usize, rng: &mut StdRng) -> Linear {
     let xavier = |shape: &Shape, mut rng: &mut dyn rand::Rng| nn::init::xavier_normal(shape, 1.0, &mut rng);
