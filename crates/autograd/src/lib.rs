@@ -11,6 +11,9 @@ mod tape;
 mod tensor;
 
 pub use error::{Error, ErrorKind, Result};
+/// The arrays that [`CustomOp`] computes on, and that [`Tensor::view`] gives.
+pub use ndarray;
+
 pub use grad::Gradients;
 pub use grad::transform;
 pub use kernels::number::Element;
