@@ -1,5 +1,6 @@
 //! The facade: everything a user needs, under one name. Must hold no logic.
 
+pub use wengert_autograd::kernels::pool::{set_threads, threads};
 pub use wengert_autograd::*;
 pub use wengert_data as data;
 pub use wengert_nn as nn;

@@ -176,7 +176,14 @@ impl<'t, T: Element> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn vjp<const N: usize>(self, cotangent: Var<'t, T>, targets: [Var<'t, T>; N]) -> [Var<'t, T>; N] {
-        fixed(self, self.pull("vjp", cotangent.expand(self.shape()), &targets))
+        let (shape, given) = (self.shape(), cotangent.shape());
+        let earlier = self.is_poisoned() || cotangent.is_poisoned();
+        if !earlier && shape.broadcast(&given).as_ref() != Some(&shape) {
+            let message = format!("the cotangent has shape {given}, the output {shape}");
+            let hint = "the cotangent has the output's shape, or one that broadcasts to it";
+            return [self.tape.fail(Error::new(ErrorKind::Shape, message).op("vjp").hint(hint)); N];
+        }
+        fixed(self, self.pull("vjp", cotangent.expand(shape), &targets))
     }
 
     /// The gradients of all parameters and inputs that the loss reaches; forward and backward run as one plan.
@@ -249,7 +256,11 @@ impl<'t, T: Element> Var<'t, T> {
 
     #[track_caller]
     fn check_targets(self, op: &str, seed: Var<'t, T>, targets: &[Var<'t, T>]) -> Option<SmallVec<[u32; 8]>> {
-        if self.is_poisoned() || seed.is_poisoned() || targets.iter().any(|target| target.is_poisoned()) {
+        if let Some(poisoned) = [self, seed].iter().chain(targets).find(|var| var.is_poisoned()) {
+            // A mistake made on another tape is one of this tape from now on.
+            if let Err(error) = poisoned.tape.first_error() {
+                self.tape.fail(error);
+            }
             return None;
         }
         if self.refuses_gradients(op) {

@@ -37,8 +37,14 @@ impl Writer<'_, '_> {
         self.kernel.nodes.binary_search(&node).ok()
     }
 
+    /// What a member reads. A view of another member is that member: all in a group have one shape.
     fn operands(&self, position: usize) -> SmallVec<[u32; 4]> {
-        self.placer.simplified.operands(self.placer.selection, self.kernel.nodes[position]).collect()
+        let operands = self.placer.simplified.operands(self.placer.selection, self.kernel.nodes[position]);
+        operands
+            .map(|operand| {
+                Some(self.placer.memory(operand)).filter(|&own| self.position(own).is_some()).unwrap_or(operand)
+            })
+            .collect()
     }
 
     /// Lists what comes from outside; what has to be repeated gets a register for the whole program.
