@@ -247,6 +247,27 @@ fn a_mistake_of_another_tape_is_no_less_one() {
 }
 
 #[test]
+fn gradients_by_what_is_constant() {
+    let hint =
+        "constants, frozen parameters and detached values have no gradient; tape.input(..) makes a leaf that has";
+    let place = "(recorded at tests/suite/bad_input.rs)";
+    mistake(&format!("grad: %1 = constant {place} is not differentiable; {hint}"), |tape, x| {
+        let c = tape.constant(Tensor::ones([3]));
+        (x * c).sum().grad([c])[0]
+    });
+    mistake(&format!("grad: %1 d = detach(%0) {place} is not differentiable; {hint}"), |_, x| {
+        let d = x.detach().named("d");
+        (x * d).sum().grad([x, d])[1]
+    });
+    mistake(&format!("vjp: %1 = parameter {place} is not differentiable; {hint}"), |tape, x| {
+        let mut weight = Param::new(Tensor::ones([3]));
+        weight.freeze();
+        let w = tape.param(&weight);
+        (x * w).vjp(x, [w])[0]
+    });
+}
+
+#[test]
 fn gradients_that_do_not_exist() {
     mistake(
         "grad: one element needed, the output has shape [2, 3]; reduce it first, for example with \

@@ -2,8 +2,8 @@
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use wengert::data;
 use wengert::prelude::*;
-use wengert::{Module as _, data};
 
 use crate::model::{Mlp, RunningMean};
 
@@ -132,7 +132,7 @@ fn a_gradient_penalty_trains() -> Result<()> {
     let tape = Tape::new();
     let grads = penalty(&model, &tape, &x).backward()?;
     let analytic = grads.get(&model.second.weight).expect("reached").as_slice()[5];
-    let mut at = |offset: f32| {
+    let at = |offset: f32| {
         let mut moved = model.clone();
         moved.second.weight.as_mut_slice()[5] += offset;
         penalty(&moved, &Tape::new(), &x).item()
