@@ -155,3 +155,21 @@ proptest! {
         prop_assert!(agrees, "{} and {:?}", analytic, numeric);
     }
 }
+
+/// A view has its operand's memory, so it and what reads it may be of one pass.
+#[test]
+fn views_within_a_pass() -> wengert_autograd::Result<()> {
+    let tape = Tape::new();
+    let x = tape.input(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    let double = x * 2.0;
+    let by_detach = double.detach() * 3.0 + double;
+    let there_and_back = (double + 1.0).reshape([4]).reshape([2, 2]) * 10.0 - double;
+    let [a, b, c] = tape.eval([by_detach, there_and_back, double])?;
+    assert_eq!(a.as_slice(), [8.0, 16.0, 24.0, 32.0]);
+    assert_eq!(b.as_slice(), [28.0, 46.0, 64.0, 82.0f64]);
+    assert_eq!(c.as_slice(), [2.0, 4.0, 6.0, 8.0]);
+    let inference = Tape::<f64>::inference();
+    let double = inference.input([1.0, 2.0]) * 2.0;
+    assert_eq!((double.detach() * 3.0 + double).value()?.as_slice(), [8.0, 16.0]);
+    Ok(())
+}

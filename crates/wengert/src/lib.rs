@@ -90,6 +90,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+pub use wengert_autograd::kernels::pool::{set_threads, threads};
 pub use wengert_autograd::*;
 pub use wengert_data as data;
 pub use wengert_nn as nn;

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::module::{Module, Param, ParamId};
 use crate::run::Keep;
-use crate::tape::node::Kind;
+use crate::tape::node::{Kind, Node};
 use crate::tape::var::Var;
 use crate::tensor::Tensor;
 
@@ -62,7 +62,8 @@ impl<T: Element> Gradients<T> {
         }
         wanted.extend(updates.iter().map(|update| update.1));
         let mut results = tape.run_plan(&wanted, Keep::First)?.into_iter().skip(1);
-        let mut gradients = Gradients { tape: tape.serial, ..Gradients::default() };
+        let parameters = Vec::with_capacity(leaves.len());
+        let mut gradients = Gradients { tape: tape.serial, parameters, ..Gradients::default() };
         for &leaf in leaves {
             let Some(gradient) = results.next() else { break };
             match tape.inner.borrow().nodes[leaf as usize].kind {
@@ -84,8 +85,7 @@ impl<T: Element> Gradients<T> {
         for (parameter, node) in loss.tape.recorded_parameters() {
             if self.of(parameter).is_none() {
                 let inner = loss.tape.inner.borrow();
-                let user = inner.nodes.iter().find(|other| other.inputs.contains(&node) && !other.active);
-                let why = match (inner.nodes[node as usize].active, user) {
+                let why = match (inner.nodes[node as usize].active, cut_between(&inner.nodes, node, loss.id)) {
                     (false, _) => "it is frozen".to_string(),
                     (true, Some(cut)) => format!("cut off at {}", cut.location),
                     (true, None) => {
@@ -210,6 +210,28 @@ impl<T: Element> Gradients<T> {
                 .hint("freeze the parameter, or let the optimiser skip it with allow_missing(true)")
         })
     }
+}
+
+/// The first node without a derivative on the ways from a leaf to an output; none where no way leads there.
+fn cut_between<T: Element>(nodes: &[Node<T>], leaf: u32, output: u32) -> Option<&Node<T>> {
+    let mut below = vec![false; output as usize + 1];
+    below[output as usize] = true;
+    for id in (0..below.len()).rev().filter(|&id| id > leaf as usize) {
+        if below[id] {
+            nodes[id].inputs.iter().for_each(|&input| below[input as usize] = true);
+        }
+    }
+    let mut reached = vec![false; below.len()];
+    *reached.get_mut(leaf as usize)? = true;
+    for id in leaf as usize + 1..below.len() {
+        if below[id] && nodes[id].inputs.iter().any(|&input| reached[input as usize]) {
+            if !nodes[id].active {
+                return Some(&nodes[id]);
+            }
+            reached[id] = true;
+        }
+    }
+    None
 }
 
 /// The sum of two losses' gradients: parameters by identity. Gradients of inputs are kept from the left operand, those

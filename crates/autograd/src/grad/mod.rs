@@ -141,7 +141,8 @@ impl<'t, T: Element> Var<'t, T> {
     /// differentiated again.
     ///
     /// # Errors
-    /// Kept on the tape: `self` has more than one element; a target is not reached.
+    /// Kept on the tape: `self` has more than one element; a target is constant, frozen or detached; a target is not
+    /// reached.
     ///
     /// ```
     /// use wengert_autograd::Tape;
@@ -163,7 +164,8 @@ impl<'t, T: Element> Var<'t, T> {
     /// The cotangent has the shape of `self`, or one that broadcasts to it.
     ///
     /// # Errors
-    /// Kept on the tape: the cotangent's shape does not fit; a target is not reached.
+    /// Kept on the tape: the cotangent's shape does not fit; a target is constant, frozen or detached; a target is not
+    /// reached.
     ///
     /// ```
     /// use wengert_autograd::{Tape, Tensor};
@@ -176,7 +178,14 @@ impl<'t, T: Element> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn vjp<const N: usize>(self, cotangent: Var<'t, T>, targets: [Var<'t, T>; N]) -> [Var<'t, T>; N] {
-        fixed(self, self.pull("vjp", cotangent.expand(self.shape()), &targets))
+        let (shape, given) = (self.shape(), cotangent.shape());
+        let earlier = self.is_poisoned() || cotangent.is_poisoned();
+        if !earlier && shape.broadcast(&given).as_ref() != Some(&shape) {
+            let message = format!("the cotangent has shape {given}, the output {shape}");
+            let hint = "the cotangent has the output's shape, or one that broadcasts to it";
+            return [self.tape.fail(Error::new(ErrorKind::Shape, message).op("vjp").hint(hint)); N];
+        }
+        fixed(self, self.pull("vjp", cotangent.expand(shape), &targets))
     }
 
     /// The gradients of all parameters and inputs that the loss reaches; forward and backward run as one plan.
@@ -249,7 +258,11 @@ impl<'t, T: Element> Var<'t, T> {
 
     #[track_caller]
     fn check_targets(self, op: &str, seed: Var<'t, T>, targets: &[Var<'t, T>]) -> Option<SmallVec<[u32; 8]>> {
-        if self.is_poisoned() || seed.is_poisoned() || targets.iter().any(|target| target.is_poisoned()) {
+        if let Some(poisoned) = [self, seed].iter().chain(targets).find(|var| var.is_poisoned()) {
+            // A mistake made on another tape is one of this tape from now on.
+            if let Err(error) = poisoned.tape.first_error() {
+                self.tape.fail(error);
+            }
             return None;
         }
         if self.refuses_gradients(op) {
@@ -260,7 +273,16 @@ impl<'t, T: Element> Var<'t, T> {
             self.tape.fail(Error::new(ErrorKind::Tape, message).op(op));
             return None;
         }
+        if let Some(constant) = targets.iter().find(|target| !target.is_active()) {
+            self.tape.fail(not_differentiable(*constant).op(op));
+            return None;
+        }
         Some(targets.iter().map(|target| target.id).collect())
+    }
+
+    /// Whether it is a differentiable leaf, or depends on one.
+    fn is_active(self) -> bool {
+        self.tape.inner.borrow().nodes[self.id as usize].active
     }
 
     /// Keeps an error where the tape is for inference.
@@ -317,6 +339,16 @@ impl<T: Element> Tape<T> {
     fn recorded_parameters(&self) -> Vec<(ParamId, u32)> {
         self.inner.borrow().parameters.iter().map(|(&parameter, &node)| (parameter, node)).collect()
     }
+}
+
+/// The mistake of a target that is constant, or cut off.
+fn not_differentiable<T: Element>(target: Var<'_, T>) -> Error {
+    let inner = target.tape.inner.borrow();
+    let location = inner.nodes[target.id as usize].location;
+    let message = format!("{} (recorded at {location}) is not differentiable", inner.equation(target.id));
+    let hint =
+        "constants, frozen parameters and detached values have no gradient; tape.input(..) makes a leaf that has";
+    Error::new(ErrorKind::Gradient, message).hint(hint)
 }
 
 /// The mistake of a target that the output does not depend on.

@@ -116,17 +116,19 @@ impl<T: Element> Op<T> for IndexAdd {
 /// Whether indices have as many axes as the data, none longer except along the axis.
 fn check_places(axis: usize, data: &Shape, indices: &Shape) -> Result<()> {
     let longer = |&other: &usize| other != axis && indices[other] > data[other];
-    let message = format!("indices of shape {indices} do not fit an operand of shape {data}");
-    let error = Error::new(ErrorKind::Shape, message);
+    let error = || {
+        let message = format!("indices of shape {indices} do not fit an operand of shape {data}");
+        Error::new(ErrorKind::Shape, message)
+    };
     if data.len() != indices.len() {
         let row = Shape::collect((0..data.len()).map(|other| if other == axis { 1 } else { data[other] }));
         return Err(match row.volume() == indices.volume() {
-            true => error.hint(format!("for one index in each row, reshape the indices to {row}")),
-            false => error.hint("indices need as many axes as the operand"),
+            true => error().hint(format!("for one index in each row, reshape the indices to {row}")),
+            false => error().hint("indices need as many axes as the operand"),
         });
     }
     match (0..data.len()).find(longer) {
-        Some(other) => Err(error.hint(format!(
+        Some(other) => Err(error().hint(format!(
             "only axis {axis} of the indices may be longer than the operand's; axis {other} is {} and {}",
             indices[other], data[other]
         ))),

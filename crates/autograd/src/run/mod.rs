@@ -85,6 +85,7 @@ impl<T: Element> Tape<T> {
     ///
     /// # Errors
     /// The first mistake recorded on the tape; an output of another tape.
+    #[track_caller]
     pub fn plan<'t, const N: usize>(&'t self, outputs: [Var<'t, T>; N]) -> Result<Plan> {
         let ids = self.ids_of("plan", &outputs)?;
         cache::with_selector(|selector| {

@@ -23,6 +23,9 @@ use node::Node;
 use op::OpRef;
 use var::Var;
 
+/// Scopes that a tape still knows after it was cleared, at most.
+const MOST_SCOPES: usize = 1 << 10;
+
 /// What a tape is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -62,6 +65,7 @@ pub(crate) struct Inner<T: Element> {
     pub(crate) values: Vec<Option<Tensor<T>>>,
     /// Nodes by structure: equal ops of equal inputs are one node.
     table: HashTable<u32>,
+    /// Those that a cleared tape had are known still.
     scopes: Vec<Rc<str>>,
     scope: u32,
     pub(crate) names: FxHashMap<u32, Rc<str>>,
@@ -145,7 +149,27 @@ impl<T: Element> Tape<T> {
         self.len() == 0
     }
 
-    /// Forgets everything recorded and keeps the memory. No `Var` survives: the borrow checker sees to it.
+    /// Forgets everything recorded, mistakes too, and keeps the memory. No `Var` survives: the borrow checker sees to it.
+    ///
+    /// ```
+    /// let mut tape = wengert_autograd::Tape::<f64>::new();
+    /// let y = tape.scalar(2.0).square();
+    /// assert_eq!(y.item()?, 4.0);
+    /// tape.clear();
+    /// assert!(tape.is_empty());
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    ///
+    /// The same with a use of `y` afterwards is no program:
+    ///
+    /// ```compile_fail,E0502
+    /// let mut tape = wengert_autograd::Tape::<f64>::new();
+    /// let y = tape.scalar(2.0).square();
+    /// assert_eq!(y.item()?, 4.0);
+    /// tape.clear();
+    /// assert_eq!(y.item()?, 4.0);
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
     pub fn clear(&mut self) {
         self.inner.get_mut().clear();
     }
@@ -259,7 +283,10 @@ impl<T: Element> Inner<T> {
         self.nodes.clear();
         self.values.clear();
         self.table.clear();
-        self.scopes.truncate(1);
+        // Their names are not copied again by the next step.
+        if self.scopes.len() > MOST_SCOPES {
+            self.scopes.truncate(1);
+        }
         self.scope = 0;
         self.names.clear();
         self.parameters.clear();

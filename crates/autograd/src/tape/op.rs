@@ -128,7 +128,7 @@ pub(crate) struct Call<'t, T: Element> {
 /// # let _ = (product, mask, closed, Tensor::scalar(0.0f64));
 /// ```
 #[derive(Clone, Debug)]
-pub struct Pullback<'t, T: Element>(pub(crate) Option<SmallVec<[Option<Var<'t, T>>; 4]>>);
+pub struct Pullback<'t, T: Element = f32>(pub(crate) Option<SmallVec<[Option<Var<'t, T>>; 4]>>);
 
 impl<'t, T: Element> Pullback<'t, T> {
     /// One contribution for each input; `None` where the derivative is zero.

@@ -79,6 +79,10 @@ impl<T: Element> Tape<T> {
     #[track_caller]
     pub fn update(&self, parameter: &Param<T>, value: Var<'_, T>) {
         if value.is_poisoned() {
+            // A mistake made on another tape is one of this tape from now on.
+            if let Err(error) = value.tape.first_error() {
+                self.fail(error);
+            }
             return;
         }
         if !std::ptr::eq(self, value.tape) {

@@ -32,9 +32,10 @@ fn reduce<'t, T: Element>(name: &str, each: Var<'t, T>, reduction: Reduction, di
     match reduction {
         Reduction::None => each,
         Reduction::Sum => each.sum(),
-        Reduction::Mean => match each.shape().volume() {
-            0 => fail(each, name, ErrorKind::Shape, "the mean of no losses".into(), EMPTY),
-            _ => divisor.map_or_else(|| each.mean(), |divisor| each.sum() / T::of(divisor)),
+        Reduction::Mean => match (each.shape().volume(), divisor) {
+            (0, _) => fail(each, name, ErrorKind::Shape, "the mean of no losses".into(), EMPTY),
+            (_, Some(divisor)) => each.sum() / T::of(divisor),
+            (_, None) => each.mean(),
         },
     }
 }

@@ -1,0 +1,91 @@
+//! What a training step allocates once the first few have warmed up: a small number of small things, whatever the
+//! widths and the size of the batch. The count belongs to the process, so this file is a program of its own.
+//!
+//! What is left: one `Rc` for each recorded op that has parameters (axes, shapes), the name of each layer's scope in a
+//! `Sequential`, four lists of the backward pass, one list of gradients, and the path in each of the optimiser's two
+//! walks. All are made while recording and stepping; running a plan allocates nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use rand::SeedableRng;
+use wengert::prelude::*;
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The allocations of a step of an MLP with two hidden layers: recording, backward, step, and giving all back.
+fn of_a_step(inputs: usize, hidden: usize, batch: usize) -> Result<[usize; 3]> {
+    let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+    let mut model: Sequential = Sequential::new()
+        .push(Linear::new(inputs, hidden, &mut rng))
+        .push(Activation::Relu)
+        .push(Linear::new(hidden, hidden, &mut rng))
+        .push(Activation::Relu)
+        .push(Linear::new(hidden, 10, &mut rng));
+    let mut optimizer = Adam::new(1e-3);
+    let (x, labels) = (Tensor::ones([batch, inputs]), IndexTensor::from(vec![3; batch]));
+    let mut counts = [0; 3];
+    for seed in 0..8 {
+        let start = COUNT.get();
+        let tape = Tape::training(seed);
+        let loss = loss::cross_entropy(model.forward(tape.constant(&x)), &labels);
+        let recorded = COUNT.get();
+        let grads = loss.backward()?;
+        let differentiated = COUNT.get();
+        optimizer.step(&mut model, &grads)?;
+        drop(grads);
+        drop(tape);
+        counts = [recorded - start, differentiated - recorded, COUNT.get() - differentiated];
+    }
+    Ok(counts)
+}
+
+/// The allocations of computing what is recorded already.
+fn of_a_run() -> Result<usize> {
+    let (x, w) = (Tensor::<f32>::ones([32, 100]), Tensor::full([100, 20], 0.01));
+    let mut count = 0;
+    for _ in 0..8 {
+        let tape = Tape::inference();
+        let y = tape.constant(&x).matmul(tape.constant(&w)).tanh();
+        let loss = (y * y + 1.0).ln().softmax(-1).sum_axes(&[0], false).mean();
+        let start = COUNT.get();
+        let [loss, y] = tape.eval([loss, y])?;
+        drop((loss, y));
+        count = COUNT.get() - start;
+    }
+    Ok(count)
+}
+
+#[test]
+fn a_steady_step() -> Result<()> {
+    // Workers have lists of memory of their own, and which of them takes a task is chance.
+    wengert::set_threads(1);
+    let counts = of_a_step(784, 128, 32)?;
+    assert!(counts[0] <= 15, "recording: {counts:?}");
+    assert!(counts[1] <= 23, "backward: {counts:?}");
+    assert!(counts[2] <= 2, "step: {counts:?}");
+    assert_eq!(of_a_step(20, 16, 4)?, counts);
+    assert_eq!(of_a_step(300, 256, 100)?, counts);
+    assert_eq!(of_a_run()?, 0);
+    Ok(())
+}
