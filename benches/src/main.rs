@@ -20,12 +20,15 @@ struct Options {
 /// A workload: runs one step and returns its loss.
 type Step = Box<dyn FnMut() -> Result<f64>>;
 
+/// Its name, what it is, and how it is made.
+type Workload = (&'static str, &'static str, fn() -> Step);
+
 fn main() {
     let options = options().unwrap_or_else(|error| {
         eprintln!("{error}");
         std::process::exit(2);
     });
-    let all: [(&str, &str, fn() -> Step); 3] = [
+    let all: [Workload; 3] = [
         ("w1", "MNIST network 784-128-128-10, batch 128, Adam, one training step", mnist_step),
         ("w2", "XOR 2-4-1, batch 4, gradient descent, one training step", xor_step),
         ("w6", "value and gradient of sum(tanh(a x + b) sigmoid(c x) + exp(-x x)), 1,000,000 elements", chain_step),
@@ -156,8 +159,8 @@ fn xor_step() -> Step {
         .push(Linear::new(4, 1, &mut rng))
         .push(Activation::Sigmoid);
     let mut optim = Sgd::new(0.5);
-    let points = Tensor::from([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
-    let targets = Tensor::from([[0.0], [1.0], [1.0], [0.0]]);
+    let points: Tensor = Tensor::from([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+    let targets: Tensor = Tensor::from([[0.0], [1.0], [1.0], [0.0]]);
     Box::new(move || {
         let tape = Tape::new();
         let loss = mse(model.forward(tape.constant(&points)), tape.constant(&targets));
