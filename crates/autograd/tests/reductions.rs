@@ -8,7 +8,7 @@ const INFINITY: f64 = f64::INFINITY;
 
 type Function = for<'t> fn(Var<'t, f64>) -> Var<'t, f64>;
 
-const OPS: [&str; 26] = [
+const OPS: [&str; 25] = [
     "sum",
     "max",
     "min",
@@ -33,7 +33,6 @@ const OPS: [&str; 26] = [
     "pad",
     "cat",
     "dot",
-    "tie",
     "share",
 ];
 

@@ -10,10 +10,14 @@ use crate::kernels::number::Element;
 impl<T: Element> Tensor<T> {
     /// A tensor of a shape whose elements are computed in row-major order.
     ///
-    /// Memory that the machine cannot give stops the program, as with `Vec`.
+    /// # Panics
+    /// The shape has more elements than memory can address, or than the machine has: as with `Vec`, and so for every
+    /// constructor that takes a shape and returns no `Result`.
+    #[track_caller]
     pub fn from_fn(shape: impl Into<Shape>, mut element: impl FnMut(usize) -> T) -> Self {
         let shape = shape.into();
-        let mut storage = Storage::unspecified(shape.volume());
+        let volume = shape.checked_volume().unwrap_or_else(|error| panic!("{error}"));
+        let mut storage = Storage::unspecified(volume);
         for (i, value) in storage.make_mut().iter_mut().enumerate() {
             *value = element(i);
         }
@@ -144,5 +148,21 @@ impl<T: Element, const A: usize, const B: usize, const C: usize, const D: usize>
     fn from(values: [[[[T; D]; C]; B]; A]) -> Self {
         let flat = values.as_flattened().as_flattened().as_flattened();
         Tensor { shape: Shape::from([A, B, C, D]), storage: Storage::from_slice(flat) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "a tensor of shape [4294967296, 4294967296] is too large for memory")]
+    fn a_shape_whose_volume_wraps_is_refused() {
+        Tensor::<f32>::zeros([1 << 32, 1 << 32]);
+    }
+
+    #[test]
+    fn an_empty_axis_makes_any_shape_empty() {
+        assert!(Tensor::<f32>::zeros([1 << 40, 1 << 40, 0]).is_empty());
     }
 }
