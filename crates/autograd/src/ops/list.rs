@@ -77,14 +77,26 @@ macro_rules! real_methods {
 }
 pub(crate) use real_methods;
 
+/// The entries of the registry.
+macro_rules! registered {
+    ($($row:ident $arity:literal),*; $($name:literal $($module:ident)::+),*) => {
+        &[
+            $(Registered::row::<super::$row, $arity>(),)*
+            $(Registered::op($name, super::$($module)::+::<f64>, super::$($module)::+::<f32>),)*
+        ]
+    };
+}
+
 /// Lists rows with their number of operands, and ops with their samples.
 macro_rules! registry {
     (rows: $($row:ident $arity:literal),* $(,)?; ops: $($name:literal $($module:ident)::+),* $(,)?;) => {
+        // A build that shares generics instantiates every row once, here, instead of in each crate of tests.
         /// Every op.
-        pub const REGISTRY: &[Registered] = &[
-            $(Registered::row::<super::$row, $arity>(),)*
-            $(Registered::op($name, super::$($module)::+::<f64>, super::$($module)::+::<f32>),)*
-        ];
+        #[cfg(all(debug_assertions, not(test)))]
+        pub static REGISTRY: &[Registered] = registered!($($row $arity),*; $($name $($module)::+),*);
+        /// Every op.
+        #[cfg(not(all(debug_assertions, not(test))))]
+        pub const REGISTRY: &[Registered] = registered!($($row $arity),*; $($name $($module)::+),*);
     };
 }
 
