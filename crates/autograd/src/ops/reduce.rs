@@ -8,7 +8,7 @@ use super::functions::Equal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::kernels::reduce;
-use crate::tape::op::{Call, Context, Op, Operand, Pullback};
+use crate::tape::op::{Call, Context, Join, Op, Operand, Pullback};
 use crate::tape::var::Var;
 use crate::tensor::Shape;
 use crate::tensor::shape::Axes;
@@ -40,6 +40,11 @@ impl<T: Element> Op<T> for Sum {
         Ok(())
     }
 
+    fn joins_all(&self, input: &Shape) -> Option<Join<T>> {
+        let join: Join<T> = |part| joined(part, reduce::sum);
+        covers(input, &self.axes).then_some(join)
+    }
+
     fn flops(&self, inputs: &[&Shape], _: &Shape) -> usize {
         inputs[0].volume()
     }
@@ -48,6 +53,18 @@ impl<T: Element> Op<T> for Sum {
         let shape = call.inputs[0].shape();
         Pullback::one(call.cotangent.reshape(shape.reduced(&self.axes, true)).expand(shape))
     }
+}
+
+/// Whether all axes but those of length 1 are among some.
+fn covers(shape: &Shape, axes: &[usize]) -> bool {
+    shape.iter().enumerate().all(|(axis, &length)| length == 1 || axes.contains(&axis))
+}
+
+/// All elements by a kernel that reduces a middle axis.
+fn joined<T: Element>(part: &[T], kernel: impl Fn(&[T], [usize; 3], &mut [T])) -> T {
+    let mut joined = [T::of(0.0)];
+    kernel(part, [1, part.len(), 1], &mut joined);
+    joined[0]
 }
 
 /// Which of the two extremes.
@@ -99,6 +116,14 @@ impl<T: Element> Op<T> for ExtremeValue {
             Extreme::Least => reduce_axes(inputs[0], &self.axes, output, reduce::min),
         }
         Ok(())
+    }
+
+    fn joins_all(&self, input: &Shape) -> Option<Join<T>> {
+        let join: Join<T> = match self.extreme {
+            Extreme::Greatest => |part| joined(part, reduce::max),
+            Extreme::Least => |part| joined(part, reduce::min),
+        };
+        covers(input, &self.axes).then_some(join)
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {

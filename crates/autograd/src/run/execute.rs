@@ -10,7 +10,7 @@ use crate::kernels::number::Element;
 use crate::kernels::{gather, pool};
 use crate::tape::Inner;
 use crate::tape::node::Kind;
-use crate::tape::op::{Context, Operand};
+use crate::tape::op::{Context, Join, Operand};
 use crate::tensor::Tensor;
 use crate::tensor::storage::Storage;
 
@@ -145,10 +145,19 @@ impl<T: Element> Run<'_, T> {
             fused,
             loads: fused.loads.iter().map(load).collect(),
             rows: fused.instructions.iter().map(|instruction| self.row(instruction)).collect(),
+            joins: fused.joins.iter().map(|&(node, _)| self.join(node)).collect(),
         };
+        let block = REGISTER_BYTES / size_of::<T>();
+        let blocks = fused.volume.div_ceil(block);
+        let mut parts = Storage::unspecified(blocks * fused.joins.len());
         let stores = storages.iter_mut().map(|storage| &mut storage.make_mut()[..fused.volume]).collect();
-        pass.run(stores);
-        drop(pass);
+        pass.run(stores, parts.make_mut().chunks_exact_mut(blocks).collect());
+        let joins = std::mem::take(&mut { pass }.joins);
+        for ((&(_, place), join), parts) in fused.joins.iter().zip(joins).zip(parts.chunks_exact(blocks)) {
+            let mut storage = memory.take(place);
+            storage.make_mut()[0] = join.map_or(T::NAN, |join| join(parts));
+            memory.put(place, storage);
+        }
         let mut done = Ok(());
         for (&(node, place), storage) in fused.stores.iter().zip(storages) {
             done = done.and_then(|()| self.check(self.ids[node as usize], &storage[..fused.volume]));
@@ -161,6 +170,14 @@ impl<T: Element> Run<'_, T> {
     fn row(&self, instruction: &Instruction) -> Block<T> {
         match &self.tape.nodes[self.ids[instruction.node as usize] as usize].kind {
             Kind::Op(op) if !instruction.copies => op.row().map(|row| row.block),
+            _ => None,
+        }
+    }
+
+    fn join(&self, node: u32) -> Option<Join<T>> {
+        let node = &self.tape.nodes[self.ids[node as usize] as usize];
+        match &node.kind {
+            Kind::Op(op) => op.joins_all(&self.tape.nodes[node.inputs[0] as usize].shape),
             _ => None,
         }
     }
@@ -207,6 +224,7 @@ struct Pass<'a, T: Element> {
     fused: &'a Fused,
     loads: SmallVec<[&'a [T]; 16]>,
     rows: SmallVec<[Block<T>; 48]>,
+    joins: SmallVec<[Option<Join<T>>; 4]>,
 }
 
 /// Cuts the first elements off a slice.
@@ -220,25 +238,28 @@ fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
 struct Stretch<'a, T> {
     start: usize,
     stores: SmallVec<[&'a mut [T]; 8]>,
+    /// For each join, one number a block: blocks do not depend on the threads, so what they join to does not either.
+    parts: SmallVec<[&'a mut [T]; 4]>,
 }
 
 impl<T: Element> Pass<'_, T> {
     /// Runs all blocks, in as many stretches as there are threads: elements do not depend on each other, so the result
     /// does not depend on the number of threads.
-    fn run(&self, mut stores: SmallVec<[&mut [T]; 8]>) {
+    fn run<'m>(&self, mut stores: SmallVec<[&'m mut [T]; 8]>, mut parts: SmallVec<[&'m mut [T]; 4]>) {
         let block = REGISTER_BYTES / size_of::<T>();
         let volume = self.fused.volume;
         let threads = if volume < PARALLEL_ELEMENTS { 1 } else { pool::threads().min(volume / block).max(1) };
         if threads == 1 {
-            self.run_stretch(Stretch { start: 0, stores }, volume);
+            self.run_stretch(Stretch { start: 0, stores, parts }, volume);
             return;
         }
         let length = volume.div_ceil(threads).next_multiple_of(block);
         let mut stretches = SmallVec::<[Mutex<Option<Stretch<'_, T>>>; 8]>::new();
         for start in (0..volume).step_by(length) {
             let end = (start + length).min(volume);
-            let pieces = stores.iter_mut().map(|store| cut(store, end - start)).collect();
-            stretches.push(Mutex::new(Some(Stretch { start, stores: pieces })));
+            let stores = stores.iter_mut().map(|store| cut(store, end - start)).collect();
+            let parts = parts.iter_mut().map(|parts| cut(parts, (end - start).div_ceil(block))).collect();
+            stretches.push(Mutex::new(Some(Stretch { start, stores, parts })));
         }
         pool::run(stretches.len(), &|i| {
             let stretch = stretches[i].lock().ok().and_then(|mut stretch| stretch.take());
@@ -271,7 +292,7 @@ impl<T: Element> Pass<'_, T> {
             }
             for (instruction, row) in self.fused.instructions.iter().zip(&self.rows) {
                 let part = Part { low, own: low - start, count };
-                self.instruct(instruction, *row, part, &mut registers, &mut stretch.stores);
+                self.instruct(instruction, *row, part, &mut registers, &mut stretch);
             }
         }
     }
@@ -284,8 +305,9 @@ impl<T: Element> Pass<'_, T> {
         row: Block<T>,
         part: Part,
         registers: &mut [&mut [T]],
-        stores: &mut [&mut [T]],
+        stretch: &mut Stretch<'_, T>,
     ) {
+        let stores = &mut stretch.stores;
         match instruction.target {
             Target::Register(i) => {
                 let whole = std::mem::take(&mut registers[i as usize]);
@@ -297,6 +319,13 @@ impl<T: Element> Pass<'_, T> {
                 self.compute(instruction, row, part, registers, stores, &mut whole[part.own..part.own + part.count]);
                 stores[i as usize] = whole;
             }
+            Target::Join(i) => {
+                let values = self.source(&instruction.sources[0], part, registers, stores);
+                let block = part.own / (REGISTER_BYTES / size_of::<T>());
+                if let Some(join) = self.joins[i as usize] {
+                    stretch.parts[i as usize][block] = join(values);
+                }
+            }
         }
     }
 
@@ -305,23 +334,36 @@ impl<T: Element> Pass<'_, T> {
         &self,
         instruction: &Instruction,
         row: Block<T>,
-        Part { low, own, count }: Part,
+        part: Part,
         registers: &[&mut [T]],
         stores: &[&mut [T]],
         output: &mut [T],
     ) {
-        let source = |source: &Source| match *source {
-            Source::Load(i) => &self.loads[i as usize][low..low + count],
-            Source::Register(i) => &registers[i as usize][..count],
-            Source::Store(i) => &stores[i as usize][own..own + count],
-        };
         let mut sources: [&[T]; 4] = [&[]; 4];
         for (to, from) in sources.iter_mut().zip(&instruction.sources) {
-            *to = source(from);
+            *to = self.source(from, part, registers, stores);
         }
         match row {
             Some(row) => row(&sources[..instruction.sources.len()], output),
             None => output.copy_from_slice(sources[0]),
+        }
+    }
+}
+
+impl<'a, T: Element> Pass<'a, T> {
+    /// The elements of a block that an instruction reads.
+    #[inline]
+    fn source<'s>(
+        &'s self,
+        source: &Source,
+        Part { low, own, count }: Part,
+        registers: &'s [&mut [T]],
+        stores: &'s [&mut [T]],
+    ) -> &'s [T] {
+        match *source {
+            Source::Load(i) => &self.loads[i as usize][low..low + count],
+            Source::Register(i) => &registers[i as usize][..count],
+            Source::Store(i) => &stores[i as usize][own..own + count],
         }
     }
 }

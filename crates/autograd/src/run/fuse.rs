@@ -50,9 +50,14 @@ impl Groups {
     }
 }
 
-/// Whether the block interpreter runs the node.
+/// Whether a node has an element for each element of its group, computed from those at the same place.
 pub(crate) fn is_elementwise(tag: Tag) -> bool {
     matches!(tag, Tag::Row(_) | Tag::Broadcast)
+}
+
+/// Whether a node can be of a group. A join is ready at the end of the pass only, so no member reads it.
+pub(crate) fn can_fuse(tag: Tag) -> bool {
+    is_elementwise(tag) || tag == Tag::Join
 }
 
 impl Fuser<'_> {
@@ -69,10 +74,12 @@ impl Fuser<'_> {
         // Views take no time: what counts is the memory they lie in.
         let memories = simplified.operands(selection, node).map(|operand| simplified.memory(selection, operand));
         let operands: SmallVec<[u32; 4]> = memories.filter(|&memory| simplified.runs(selection, memory)).collect();
-        if is_elementwise(selection.tags[node as usize]) && !selection.options.separate {
+        let tag = selection.tags[node as usize];
+        if can_fuse(tag) && !selection.options.separate {
             let shape = &selection.shapes[node as usize];
             let fits = |&operand: &u32| {
-                is_elementwise(selection.tags[operand as usize]) && selection.shapes[operand as usize] == *shape
+                is_elementwise(selection.tags[operand as usize])
+                    && (tag == Tag::Join || selection.shapes[operand as usize] == *shape)
             };
             let fitting: SmallVec<[u32; 4]> = operands.iter().copied().filter(fits).collect();
             // All together if possible; else one by one, since a group that waits for another may not be the first.
@@ -99,6 +106,10 @@ impl Fuser<'_> {
         groups.push(self.root(node));
         groups.sort_unstable();
         groups.dedup();
+        let is_join = |operand: &&u32| self.selection.tags[**operand as usize] == Tag::Join;
+        if operands.iter().filter(is_join).any(|&operand| groups.contains(&self.root(operand))) {
+            return false;
+        }
         // The earliest time for all of them as one.
         let mut time = groups.iter().map(|&group| self.extents[group as usize].time).max().unwrap_or(0);
         for &operand in operands {

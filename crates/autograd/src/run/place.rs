@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use super::fuse::{Groups, is_elementwise};
+use super::fuse::{Groups, can_fuse, is_elementwise};
 use super::plan::{Place, Step, Steps};
 use super::program;
 use super::select::{Selection, Tag};
@@ -70,8 +70,9 @@ impl Placer<'_> {
         let mut kernels: Vec<Kernel> = Vec::new();
         let mut group = u32::MAX;
         for node in nodes {
-            let fused = is_elementwise(self.selection.tags[node as usize]);
-            if fused && group == self.groups.of[node as usize] {
+            let tag = self.selection.tags[node as usize];
+            let fused = is_elementwise(tag);
+            if can_fuse(tag) && group == self.groups.of[node as usize] {
                 if let Some(kernel) = kernels.last_mut() {
                     kernel.nodes.push(node);
                 }

@@ -36,6 +36,8 @@ pub(crate) struct Fused {
     pub(crate) registers: usize,
     /// Where results go, with the node that they are the values of.
     pub(crate) stores: Vec<(u32, Place)>,
+    /// Where all elements of a member go, joined to one, with the node that does it.
+    pub(crate) joins: Vec<(u32, Place)>,
 }
 
 /// An operand from outside.
@@ -70,6 +72,7 @@ pub(crate) enum Source {
 pub(crate) enum Target {
     Register(u16),
     Store(u16),
+    Join(u16),
 }
 
 /// One node of a group: its row on one block. A broadcast is a copy.

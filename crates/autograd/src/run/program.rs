@@ -118,12 +118,18 @@ impl Writer<'_, '_> {
         let operands = self.operands(position);
         let sources: SmallVec<[Source; 3]> = operands.iter().filter_map(|&operand| self.source(operand)).collect();
         let stored = self.placer.is_stored(node);
-        let copies = self.placer.selection.tags[node as usize] == Tag::Broadcast;
+        let tag = self.placer.selection.tags[node as usize];
+        let copies = tag == Tag::Broadcast;
         if copies && !stored {
             self.values[position] = sources.first().copied();
             return;
         }
         let target = match stored {
+            true if tag == Tag::Join => {
+                let place = self.placer.take(node);
+                self.fused.joins.push((node, place));
+                Target::Join(self.fused.joins.len() as u16 - 1)
+            }
             true => {
                 let place = self.placer.take(node);
                 self.fused.stores.push((node, place));
@@ -131,10 +137,11 @@ impl Writer<'_, '_> {
             }
             false => Target::Register(self.register()),
         };
-        self.values[position] = Some(match target {
-            Target::Register(register) => Source::Register(register),
-            Target::Store(store) => Source::Store(store),
-        });
+        self.values[position] = match target {
+            Target::Register(register) => Some(Source::Register(register)),
+            Target::Store(store) => Some(Source::Store(store)),
+            Target::Join(_) => None,
+        };
         self.fused.instructions.push(Instruction { node, sources, target, copies });
         self.release(position, &operands);
     }

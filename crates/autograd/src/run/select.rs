@@ -10,6 +10,7 @@ use rustc_hash::FxHasher;
 use crate::kernels::number::Element;
 use crate::tape::Inner;
 use crate::tape::node::{Kind, Node};
+use crate::tape::op::Op;
 use crate::tensor::Shape;
 
 /// What a plan must know of a node besides its shape and inputs.
@@ -27,6 +28,8 @@ pub(crate) enum Tag {
     View,
     /// The input repeated.
     Broadcast,
+    /// All elements of the input joined to one.
+    Join,
     /// Any other op: run by its own kernel.
     Op,
 }
@@ -140,10 +143,16 @@ fn tag_of<T: Element>(tape: &Inner<T>, id: u32) -> Tag {
             Some(row) => Tag::Row(row.id),
             None if op.is_view() => Tag::View,
             None if op.is_broadcast() => Tag::Broadcast,
+            None if joins_all(tape, id, &**op) => Tag::Join,
             None => Tag::Op,
         },
         _ => Tag::Value,
     }
+}
+
+fn joins_all<T: Element>(tape: &Inner<T>, id: u32, op: &dyn Op<T>) -> bool {
+    let input = tape.nodes[id as usize].inputs.first().map(|&input| &tape.nodes[input as usize].shape);
+    input.is_some_and(|shape| shape.volume() > 0 && op.joins_all(shape).is_some())
 }
 
 impl Selection {

@@ -5,10 +5,10 @@
 use std::any::TypeId;
 
 use super::select::{Number, Selection, Tag};
-use crate::ops::{Difference, Negate, Product, Quotient, Sum2};
+use crate::ops::{Difference, Negate, Product, Quotient, Scaled, Sum2};
 
 /// `(row, operand, number)`: where the operand is this number, the result is the other operand.
-fn neutral() -> [(TypeId, usize, Number); 6] {
+fn neutral() -> [(TypeId, usize, Number); 8] {
     [
         (TypeId::of::<Product>(), 0, Number::One),
         (TypeId::of::<Product>(), 1, Number::One),
@@ -16,6 +16,8 @@ fn neutral() -> [(TypeId, usize, Number); 6] {
         (TypeId::of::<Sum2>(), 1, Number::Zero),
         (TypeId::of::<Difference>(), 1, Number::Zero),
         (TypeId::of::<Quotient>(), 1, Number::One),
+        (TypeId::of::<Scaled>(), 0, Number::One),
+        (TypeId::of::<Scaled>(), 1, Number::One),
     ]
 }
 
@@ -42,7 +44,8 @@ impl Simplified {
             let operand = |i: usize| selection.inputs(node).get(i).map(|&input| replaced[input as usize]);
             let tag = |node: u32| selection.tags[node as usize];
             let by_number = neutral.iter().find_map(|&(rule, i, number)| {
-                (rule == row && operand(i).map(tag) == Some(Tag::Number(number))).then(|| operand(1 - i)).flatten()
+                let is_number = |operand| repeated(selection, &replaced, operand) == Tag::Number(number);
+                (rule == row && operand(i).is_some_and(is_number)).then(|| operand(1 - i)).flatten()
             });
             let by_inverse = operand(0)
                 .filter(|&inner| involutions.contains(&row) && tag(inner) == Tag::Row(row))
@@ -75,6 +78,14 @@ impl Simplified {
     pub(crate) fn operands<'a>(&'a self, selection: &'a Selection, node: u32) -> impl Iterator<Item = u32> + 'a {
         selection.inputs(node).iter().map(|&input| self.replaced[input as usize])
     }
+}
+
+/// What a node is but for its shape: a number that is repeated is that number.
+fn repeated(selection: &Selection, replaced: &[u32], mut node: u32) -> Tag {
+    while matches!(selection.tags[node as usize], Tag::View | Tag::Broadcast) {
+        node = replaced[selection.inputs(node)[0] as usize];
+    }
+    selection.tags[node as usize]
 }
 
 /// Marks what the outputs still need.

@@ -55,6 +55,12 @@ pub(crate) trait Op<T: Element>: Identity + Debug {
         false
     }
 
+    /// How all elements join to one, where the op does that to an input of this shape, which is not empty: it may then
+    /// run at the end of the pass that computes the input.
+    fn joins_all(&self, _input: &Shape) -> Option<Join<T>> {
+        None
+    }
+
     /// Arithmetic operations, for the printed plan.
     fn flops(&self, _inputs: &[&Shape], output: &Shape) -> usize {
         output.volume()
@@ -80,6 +86,9 @@ pub(crate) struct Row<T: Element> {
     /// Computes a block: every slice has the length of the output.
     pub block: fn(&[&[T]], &mut [T]),
 }
+
+/// Joins elements to one. The joined elements of parts are joined in the same way.
+pub(crate) type Join<T> = fn(&[T]) -> T;
 
 /// What a kernel reads.
 #[derive(Clone, Copy, Debug)]
