@@ -35,6 +35,8 @@ pub enum ErrorKind {
     State,
     /// A derivative that differs from finite differences.
     Check,
+    /// A recorded step that cannot be replayed: other shapes, another decision, a value asked for on the way.
+    Replay,
 }
 
 /// A mistake: what op, which shapes, where in the source, in which scope, and one hint.

@@ -14,8 +14,8 @@ pub use error::{Error, ErrorKind, Result};
 /// The arrays that [`CustomOp`] computes on, and that [`Tensor::view`] gives.
 pub use ndarray;
 
-pub use grad::Gradients;
 pub use grad::transform;
+pub use grad::{Batch, Gradients, Part, Replay};
 pub use kernels::number::Element;
 pub use module::{Module, Param, ParamId, Path, StateDict, Visitor, VisitorMut};
 pub use ops::custom::CustomOp;

@@ -1,5 +1,6 @@
 //! Data sets in memory: inputs and targets with as many rows. Must know no file format.
 
+use wengert_autograd as autograd;
 use wengert_autograd::{Element, Error, ErrorKind, IndexTensor, Result, Tensor};
 
 use crate::loader::Loader;
@@ -70,6 +71,13 @@ pub struct Batch<X = Tensor, Y = IndexTensor> {
     pub inputs: X,
     /// One row an example: what the model should answer.
     pub targets: Y,
+}
+
+impl<T: Element, X: autograd::Batch<T>, Y: autograd::Batch<T>> autograd::Batch<T> for Batch<X, Y> {
+    fn parts<'b>(&'b self, visit: &mut dyn FnMut(autograd::Part<'b, T>)) {
+        self.inputs.parts(visit);
+        self.targets.parts(visit);
+    }
 }
 
 /// Inputs and targets with as many rows, in memory: `Dataset` has class labels, `Dataset<Tensor, Tensor>` numbers to

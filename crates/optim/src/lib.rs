@@ -3,9 +3,11 @@
 
 mod adam;
 mod core;
+mod program;
 mod sgd;
 
 pub use adam::{Adam, AdamW};
+pub use program::Program;
 pub use sgd::Sgd;
 
 use wengert_autograd::{Element, Gradients, Module, Result, StateDict};

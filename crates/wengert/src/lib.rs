@@ -102,7 +102,7 @@ pub mod prelude {
         Element, Entry, Error, ErrorKind, Gradients, IndexTensor, Param, Real, Result, Shape, Tape, Tensor, Var,
     };
     pub use wengert_nn::{self as nn, Activation, Dropout, Layer, Linear, Module, Sequential, loss};
-    pub use wengert_optim::{self as optim, Adam, AdamW, Optimizer, Sgd};
+    pub use wengert_optim::{self as optim, Adam, AdamW, Optimizer, Program, Sgd};
 }
 
 /// The README's snippets are compiled and run.

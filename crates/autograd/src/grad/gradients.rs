@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::module::{Module, Param, ParamId};
 use crate::run::Keep;
+use crate::tape::Tape;
 use crate::tape::node::{Kind, Node};
 use crate::tape::var::Var;
 use crate::tensor::Tensor;
@@ -38,6 +39,14 @@ pub struct Gradients<T: Element = f32> {
     unreached: Vec<(ParamId, String)>,
 }
 
+/// A backward pass as it lies on the tape.
+pub(super) struct Recorded {
+    /// The loss, the gradient of each leaf, the updates.
+    pub(super) outputs: SmallVec<[u32; 32]>,
+    pub(super) leaves: SmallVec<[u32; 8]>,
+    pub(super) updates: SmallVec<[ParamId; 4]>,
+}
+
 impl<T: Element> Default for Gradients<T> {
     fn default() -> Self {
         Gradients { parameters: vec![], inputs: vec![], tape: 0, updates: vec![], unreached: vec![] }
@@ -46,35 +55,38 @@ impl<T: Element> Default for Gradients<T> {
 
 impl<T: Element> Gradients<T> {
     /// Runs forward and backward as one plan.
-    pub(super) fn run<'t>(
-        loss: Var<'t, T>,
-        leaves: &[u32],
-        cotangent: impl Fn(u32) -> Option<Var<'t, T>>,
-    ) -> Result<Self> {
-        let tape = loss.tape;
-        let updates: SmallVec<[(ParamId, u32); 4]> = tape.inner.borrow().updates.iter().copied().collect();
-        let mut wanted: SmallVec<[u32; 32]> = SmallVec::from_slice(&[loss.id]);
-        for &leaf in leaves {
-            let leaf = Var { tape, id: leaf };
-            // Every derivative on the way may be zero: then so is the gradient.
-            let gradient = cotangent(leaf.id).unwrap_or_else(|| tape.scalar(T::of(0.0)).expand(leaf.shape()));
-            wanted.push(gradient.id);
-        }
-        wanted.extend(updates.iter().map(|update| update.1));
-        let mut results = tape.run_plan(&wanted, Keep::First)?.into_iter().skip(1);
-        let parameters = Vec::with_capacity(leaves.len());
-        let mut gradients = Gradients { tape: tape.serial, parameters, ..Gradients::default() };
-        for &leaf in leaves {
-            let Some(gradient) = results.next() else { break };
-            match tape.inner.borrow().nodes[leaf as usize].kind {
-                Kind::Parameter(parameter) => gradients.parameters.push((parameter, gradient)),
-                _ => gradients.inputs.push((leaf, gradient)),
-            }
-        }
-        gradients.updates = updates.iter().map(|update| update.0).zip(results).collect();
-        gradients.parameters.sort_unstable_by_key(|entry| entry.0);
+    pub(super) fn run(loss: Var<'_, T>, recorded: &Recorded) -> Result<Self> {
+        let mut results = loss.tape.run_plan(&recorded.outputs, Keep::First)?.into_iter().skip(1);
+        let mut gradients = Gradients::default();
+        gradients.fill(loss.tape, recorded, || results.next());
         gradients.note_unreached(loss);
         Ok(gradients)
+    }
+
+    /// Takes up the gradients of a backward pass, and the updates, from its results in their order.
+    pub(super) fn fill(&mut self, tape: &Tape<T>, recorded: &Recorded, mut next: impl FnMut() -> Option<Tensor<T>>) {
+        self.tape = tape.serial;
+        self.parameters.clear();
+        self.inputs.clear();
+        self.updates.clear();
+        self.parameters.reserve(recorded.leaves.len());
+        let inner = tape.inner.borrow();
+        for &leaf in &recorded.leaves {
+            let Some(gradient) = next() else { break };
+            match inner.nodes[leaf as usize].kind {
+                Kind::Parameter(parameter) => self.parameters.push((parameter, gradient)),
+                _ => self.inputs.push((leaf, gradient)),
+            }
+        }
+        self.updates.extend(recorded.updates.iter().filter_map(|&parameter| Some((parameter, next()?))));
+        self.parameters.sort_unstable_by_key(|entry| entry.0);
+    }
+
+    /// Lets go of the tensors, whose memory can then be written again.
+    pub(super) fn release(&mut self) {
+        self.parameters.clear();
+        self.inputs.clear();
+        self.updates.clear();
     }
 
     /// Why the parameters that are recorded but have no gradient have none.

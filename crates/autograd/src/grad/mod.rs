@@ -1,6 +1,7 @@
 //! Differentiation: one reverse sweep over the tape, which records the pullbacks as ordinary nodes. Names no op.
 
 mod gradients;
+mod replay;
 pub mod transform;
 
 use smallvec::SmallVec;
@@ -13,6 +14,8 @@ use crate::tape::op::{Call, OpRef};
 use crate::tape::var::{POISONED, Var};
 use crate::tape::{Mode, Tape};
 pub use gradients::Gradients;
+use gradients::Recorded;
+pub use replay::{Batch, Part, Replay};
 
 /// Which nodes pass a cotangent on: those that depend on a target.
 struct Reach {
@@ -207,22 +210,34 @@ impl<'t, T: Element> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn backward(self) -> Result<Gradients<T>> {
+        Gradients::run(self, &self.record_backward()?)
+    }
+
+    /// Records the backward pass and runs nothing.
+    #[track_caller]
+    fn record_backward(self) -> Result<Recorded> {
+        let tape = self.tape;
         let seed = self.scalar_seed("backward");
-        self.tape.first_error()?;
-        let leaves = self.tape.leaves_below(self.id);
+        tape.first_error()?;
+        let leaves = tape.leaves_below(self.id);
         if leaves.is_empty() {
             let message = "the loss depends on no parameter and no input";
             let hint =
                 "make leaves with tape.param(..) or tape.input(..); constants and detached values have no gradient";
-            self.tape.fail(Error::new(ErrorKind::Gradient, message).op("backward").hint(hint));
+            tape.fail(Error::new(ErrorKind::Gradient, message).op("backward").hint(hint));
         }
-        let cotangents = match seed {
-            Some(seed) => sweep(self, seed, &leaves),
-            None => None,
-        };
-        self.tape.first_error()?;
-        let Some(cotangents) = cotangents else { return self.tape.first_error().and(Ok(Gradients::default())) };
-        Gradients::run(self, &leaves, |id| cotangents.get(id))
+        let cotangents = seed.and_then(|seed| sweep(self, seed, &leaves));
+        tape.first_error()?;
+        let mut outputs = SmallVec::from_slice(&[self.id]);
+        for &leaf in &leaves {
+            let gradient = cotangents.as_ref().and_then(|cotangents| cotangents.get(leaf));
+            // Every derivative on the way may be zero: then so is the gradient.
+            let zero = || tape.scalar(T::of(0.0)).expand(Var { tape, id: leaf }.shape());
+            outputs.push(gradient.unwrap_or_else(zero).id);
+        }
+        let inner = tape.inner.borrow();
+        outputs.extend(inner.updates.iter().map(|update| update.1));
+        Ok(Recorded { outputs, leaves, updates: inner.updates.iter().map(|update| update.0).collect() })
     }
 
     /// The vjp for any number of targets.

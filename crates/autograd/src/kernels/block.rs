@@ -54,6 +54,7 @@ const BLOCK: usize = 512;
 /// map::<Swish, f64, 1>([&[0.0, 1.0]], &mut y);
 /// assert!((y[1] - 0.7310585786300049).abs() < 1e-15);
 /// ```
+#[inline(always)]
 pub fn map<F: Formula<A>, T: Element, const A: usize>(inputs: [&[T]; A], output: &mut [T]) {
     let length = inputs.iter().fold(output.len(), |least, slice| least.min(slice.len()));
     dispatch::run(Map { inputs, output: &mut output[..length], formula: std::marker::PhantomData::<F> });
@@ -71,9 +72,10 @@ impl<F: Formula<A>, T: Element, const A: usize> Kernel for Map<'_, F, T, A> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
+        let step = if F::RETRIES { BLOCK } else { self.output.len() };
         let mut start = 0;
         while start < self.output.len() {
-            let end = self.output.len().min(start + BLOCK);
+            let end = self.output.len().min(start + step);
             let output = &mut self.output[start..end];
             let mut inputs = self.inputs;
             let mut k = 0;

@@ -61,7 +61,7 @@ fn detect() -> Level {
 }
 
 /// Runs a kernel with the widest instructions that the machine has.
-#[inline]
+#[inline(always)]
 #[cfg(target_arch = "x86_64")]
 pub fn run<K: Kernel>(kernel: K) -> K::Output {
     match level() {

@@ -14,8 +14,19 @@ use crate::tape::op::{Context, Join, Operand};
 use crate::tensor::Tensor;
 use crate::tensor::storage::Storage;
 
-/// Bytes of a register of the block interpreter: several of them fit the first-level cache.
-const REGISTER_BYTES: usize = 2048;
+/// Bytes that the registers and the blocks of what is read and written have together: the first-level cache.
+const CACHE_BYTES: usize = 32 << 10;
+
+/// Bytes of a block at least and at most: long enough to be worth an instruction, short enough to leave blocks to
+/// several threads.
+const BLOCK_BYTES: (usize, usize) = (1 << 10, 8 << 10);
+
+/// The elements of a block. They depend on the plan alone, so what is joined block by block does too.
+fn block_of<T>(fused: &Fused) -> usize {
+    let streams = fused.registers + fused.loads.len() + fused.stores.len();
+    let bytes = (CACHE_BYTES / streams.max(1)).clamp(BLOCK_BYTES.0, BLOCK_BYTES.1);
+    (bytes & !255) / size_of::<T>()
+}
 
 /// Elements below which a fused group runs on one thread.
 const PARALLEL_ELEMENTS: usize = 16 << 10;
@@ -37,7 +48,7 @@ pub(crate) struct Memory<T: Element> {
 }
 
 impl<T: Element> Memory<T> {
-    fn of(steps: &Steps) -> Self {
+    pub(crate) fn of(steps: &Steps) -> Self {
         Memory {
             buffers: steps.buffers.iter().map(|&length| Storage::unspecified(length)).collect(),
             results: steps.results.iter().map(|&(_, length)| Storage::unspecified(length)).collect(),
@@ -65,17 +76,23 @@ impl<T: Element> Memory<T> {
 impl<T: Element> Run<'_, T> {
     /// Runs every step; the results are in the memory that comes back.
     pub(crate) fn run(&self) -> Result<Memory<T>> {
+        let mut memory = Memory::of(self.steps);
+        self.run_in(&mut memory)?;
+        Ok(memory)
+    }
+
+    /// Runs every step in memory that is there already.
+    pub(crate) fn run_in(&self, memory: &mut Memory<T>) -> Result<()> {
         if self.check_finite {
             self.check_leaves()?;
         }
-        let mut memory = Memory::of(self.steps);
         for step in &self.steps.steps {
             match step {
-                Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, &mut memory)?,
-                Step::Fused(fused) => self.run_fused(fused, &mut memory)?,
+                Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, memory)?,
+                Step::Fused(fused) => self.run_fused(fused, memory)?,
             }
         }
-        Ok(memory)
+        Ok(())
     }
 
     /// What is requested, as a tensor.
@@ -146,9 +163,9 @@ impl<T: Element> Run<'_, T> {
             loads: fused.loads.iter().map(load).collect(),
             rows: fused.instructions.iter().map(|instruction| self.row(instruction)).collect(),
             joins: fused.joins.iter().map(|&(node, _)| self.join(node)).collect(),
+            block: block_of::<T>(fused),
         };
-        let block = REGISTER_BYTES / size_of::<T>();
-        let blocks = fused.volume.div_ceil(block);
+        let blocks = fused.volume.div_ceil(pass.block).max(1);
         let mut parts = Storage::unspecified(blocks * fused.joins.len());
         let stores = storages.iter_mut().map(|storage| &mut storage.make_mut()[..fused.volume]).collect();
         pass.run(stores, parts.make_mut().chunks_exact_mut(blocks).collect());
@@ -225,6 +242,8 @@ struct Pass<'a, T: Element> {
     loads: SmallVec<[&'a [T]; 16]>,
     rows: SmallVec<[Block<T>; 48]>,
     joins: SmallVec<[Option<Join<T>>; 4]>,
+    /// The elements of a block.
+    block: usize,
 }
 
 /// Cuts the first elements off a slice.
@@ -246,7 +265,7 @@ impl<T: Element> Pass<'_, T> {
     /// Runs all blocks, in as many stretches as there are threads: elements do not depend on each other, so the result
     /// does not depend on the number of threads.
     fn run<'m>(&self, mut stores: SmallVec<[&'m mut [T]; 8]>, mut parts: SmallVec<[&'m mut [T]; 4]>) {
-        let block = REGISTER_BYTES / size_of::<T>();
+        let block = self.block;
         let volume = self.fused.volume;
         let threads = if volume < PARALLEL_ELEMENTS { 1 } else { pool::threads().min(volume / block).max(1) };
         if threads == 1 {
@@ -272,7 +291,7 @@ impl<T: Element> Pass<'_, T> {
 
     fn run_stretch(&self, mut stretch: Stretch<'_, T>, end: usize) {
         let start = stretch.start;
-        let block = (REGISTER_BYTES / size_of::<T>()).min(end - start);
+        let block = self.block.min(end - start);
         let mut storage = Storage::unspecified(block * self.fused.registers);
         let mut registers: SmallVec<[&mut [T]; 32]> = match block {
             0 => return,
@@ -321,7 +340,7 @@ impl<T: Element> Pass<'_, T> {
             }
             Target::Join(i) => {
                 let values = self.source(&instruction.sources[0], part, registers, stores);
-                let block = part.own / (REGISTER_BYTES / size_of::<T>());
+                let block = part.own / self.block;
                 if let Some(join) = self.joins[i as usize] {
                     stretch.parts[i as usize][block] = join(values);
                 }

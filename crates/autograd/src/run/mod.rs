@@ -5,6 +5,7 @@ mod execute;
 mod fuse;
 mod place;
 mod plan;
+mod prepared;
 mod print;
 mod program;
 mod select;
@@ -12,12 +13,13 @@ mod simplify;
 
 use smallvec::SmallVec;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::tape::var::{POISONED, Var};
 use crate::tape::{Mode, Tape};
 use crate::tensor::Tensor;
 pub use cache::{PlanCounters, plan_counters};
+pub(crate) use prepared::Prepared;
 pub use print::{Plan, PlannedKernel};
 use select::Options;
 
@@ -102,7 +104,7 @@ impl<T: Element> Tape<T> {
         self.first_error()?;
         if let Some(other) = outputs.iter().find(|output| !std::ptr::eq(self, output.tape)) {
             other.tape.first_error()?;
-            let error = crate::Error::new(crate::ErrorKind::Tape, "a value of another tape was asked for");
+            let error = Error::new(ErrorKind::Tape, "a value of another tape was asked for");
             return Err(error.op(op).at(std::panic::Location::caller()));
         }
         debug_assert!(outputs.iter().all(|output| output.id != POISONED), "a poisoned Var has an error on its tape");
@@ -136,7 +138,43 @@ impl<T: Element> Tape<T> {
     #[track_caller]
     pub fn eval_all<'t>(&'t self, outputs: &[Var<'t, T>]) -> Result<SmallVec<[Tensor<T>; 8]>> {
         let ids = self.ids_of("eval", outputs)?;
+        if self.replayed.get() {
+            let message = "a value was asked for while a step was recorded to be replayed";
+            let hint = "a decision by a value goes through tape.decide(condition), which is checked in every replay";
+            let error = Error::new(ErrorKind::Replay, message).hint(hint);
+            return Err(error.op("eval").at(std::panic::Location::caller()));
+        }
         self.run_plan(&ids, if self.mode == Mode::Inference { Keep::Asked } else { Keep::All })
+    }
+}
+
+impl<'t, T: Element> Var<'t, T> {
+    /// Whether a condition of one element holds (is not 0), for `if` and `while` in Rust code: the branch taken decides
+    /// what is recorded next. A step that is recorded to be replayed remembers the answer, and a replay whose condition
+    /// is answered otherwise is an error.
+    ///
+    /// # Errors
+    /// As [`item`](Var::item).
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::scalar(-3.0));
+    /// let y = if x.lt(0.0).decide()? { -x } else { x.square() };
+    /// assert_eq!((y.item()?, y.grad([x])[0].item()?), (3.0, -1.0));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    #[track_caller]
+    pub fn decide(self) -> Result<bool> {
+        let location = std::panic::Location::caller();
+        let replayed = self.tape.replayed.replace(false);
+        let value = self.item();
+        self.tape.replayed.set(replayed);
+        let holds = value.map_err(|error| error.at(location))? != T::of(0.0);
+        if replayed {
+            self.tape.inner.borrow_mut().decisions.push((self.id, holds));
+        }
+        Ok(holds)
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Tape<T: Element = f32> {
     pub(crate) serial: u64,
     pub(crate) check_finite: Cell<bool>,
     pub(crate) strict: Cell<bool>,
+    /// Whether what is recorded is to be replayed: values may then be asked for by `decide` alone.
+    pub(crate) replayed: Cell<bool>,
 }
 
 pub(crate) struct Inner<T: Element> {
@@ -72,6 +74,8 @@ pub(crate) struct Inner<T: Element> {
     pub(crate) parameters: FxHashMap<ParamId, u32>,
     /// Values that a forward pass wants parameters to take.
     pub(crate) updates: Vec<(ParamId, u32)>,
+    /// Conditions that decided what was recorded next, and how.
+    pub(crate) decisions: Vec<(u32, bool)>,
     /// Random draws recorded so far: each gets a stream of its own.
     draws: u64,
     error: Option<Error>,
@@ -106,6 +110,7 @@ impl<T: Element> Tape<T> {
             serial,
             check_finite: Cell::new(false),
             strict: Cell::new(false),
+            replayed: Cell::new(false),
         }
     }
 
@@ -269,6 +274,7 @@ impl<T: Element> Inner<T> {
             names: FxHashMap::default(),
             parameters: FxHashMap::default(),
             updates: Vec::new(),
+            decisions: Vec::new(),
             draws: 0,
             error: None,
             origin: None,
@@ -291,6 +297,7 @@ impl<T: Element> Inner<T> {
         self.names.clear();
         self.parameters.clear();
         self.updates.clear();
+        self.decisions.clear();
         self.draws = 0;
         self.error = None;
         self.origin = None;

@@ -54,6 +54,16 @@ impl IndexTensor {
         &self.values
     }
 
+    /// Whether both are the same memory.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.values, &other.values)
+    }
+
+    /// Takes the values of as many indices and keeps the shape.
+    pub(crate) fn refill(&mut self, other: &Self) {
+        self.values.clone_from(&other.values);
+    }
+
     /// The same indices in another shape of as many places.
     ///
     /// # Errors

@@ -1,0 +1,330 @@
+//! A training step recorded once: loss and gradients as one plan over fixed memory, run again with other values.
+
+use std::panic::Location;
+
+use smallvec::SmallVec;
+
+use super::gradients::{Gradients, Recorded};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::number::Element;
+use crate::module::{Module, ParamId, Path};
+use crate::run::Prepared;
+use crate::tape::node::Kind;
+use crate::tape::var::Var;
+use crate::tape::{Inner, Tape};
+use crate::tensor::{IndexTensor, Shape, Tensor};
+
+/// A tensor of a batch.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'b, T: Element = f32> {
+    /// Numbers: what `tape.constant` or `tape.input` is given.
+    Tensor(&'b Tensor<T>),
+    /// Labels or indices.
+    Indices(&'b IndexTensor),
+}
+
+/// What changes from step to step: tensors in a fixed order.
+///
+/// Implemented for tensors, indices, references, tuples of up to four batches, slices and arrays.
+pub trait Batch<T: Element = f32> {
+    /// Shows each tensor, in the same order every time.
+    fn parts<'b>(&'b self, visit: &mut dyn FnMut(Part<'b, T>));
+}
+
+impl<T: Element> Batch<T> for Tensor<T> {
+    fn parts<'b>(&'b self, visit: &mut dyn FnMut(Part<'b, T>)) {
+        visit(Part::Tensor(self));
+    }
+}
+
+impl<T: Element> Batch<T> for IndexTensor {
+    fn parts<'b>(&'b self, visit: &mut dyn FnMut(Part<'b, T>)) {
+        visit(Part::Indices(self));
+    }
+}
+
+impl<T: Element> Batch<T> for () {
+    fn parts<'b>(&'b self, _: &mut dyn FnMut(Part<'b, T>)) {}
+}
+
+impl<T: Element, B: Batch<T> + ?Sized> Batch<T> for &B {
+    fn parts<'b>(&'b self, visit: &mut dyn FnMut(Part<'b, T>)) {
+        (**self).parts(visit);
+    }
+}
+
+impl<T: Element, B: Batch<T>> Batch<T> for [B] {
+    fn parts<'b>(&'b self, visit: &mut dyn FnMut(Part<'b, T>)) {
+        self.iter().for_each(|part| part.parts(visit));
+    }
+}
+
+impl<T: Element, B: Batch<T>, const N: usize> Batch<T> for [B; N] {
+    fn parts<'b>(&'b self, visit: &mut dyn FnMut(Part<'b, T>)) {
+        self.as_slice().parts(visit);
+    }
+}
+
+macro_rules! tuples {
+    ($(($($name:ident $place:tt),+))*) => {
+        $(impl<T: Element, $($name: Batch<T>),+> Batch<T> for ($($name,)+) {
+            fn parts<'b>(&'b self, visit: &mut dyn FnMut(Part<'b, T>)) {
+                $(self.$place.parts(visit);)+
+            }
+        })*
+    };
+}
+tuples! { (A 0) (A 0, B 1) (A 0, B 1, C 2) (A 0, B 1, C 2, D 3) }
+
+impl<'b, T: Element> Part<'b, T> {
+    fn shape(&self) -> &'b Shape {
+        match self {
+            Part::Tensor(tensor) => tensor.shape(),
+            Part::Indices(indices) => indices.shape(),
+        }
+    }
+
+    /// Whether both are the same memory.
+    fn same(&self, other: &Part<'_, T>) -> bool {
+        match (self, other) {
+            (Part::Tensor(a), Part::Tensor(b)) => a.storage().same(b.storage()),
+            (Part::Indices(a), Part::Indices(b)) => a.same(b),
+            _ => false,
+        }
+    }
+
+    /// Whether a leaf was made of it.
+    fn is_in(&self, inner: &Inner<T>, node: usize) -> bool {
+        match (self, &inner.nodes[node].kind, &inner.values[node]) {
+            (Part::Indices(own), Kind::Indices(kept), _) => own.same(kept),
+            (Part::Tensor(own), Kind::Input | Kind::Constant, Some(kept)) => own.storage().same(kept.storage()),
+            _ => false,
+        }
+    }
+}
+
+fn parts_of<'b, T: Element>(batch: &'b (impl Batch<T> + ?Sized)) -> SmallVec<[Part<'b, T>; 4]> {
+    let mut parts = SmallVec::new();
+    batch.parts(&mut |part| parts.push(part));
+    parts
+}
+
+/// Where a part of the batch lies on the tape.
+#[derive(Debug)]
+struct Slot {
+    shape: Shape,
+    /// The leaves that were made of it; several where it was reshaped.
+    leaves: SmallVec<[u32; 2]>,
+    /// The first part that was the same memory when the step was recorded.
+    alias: usize,
+}
+
+/// Loss and gradients of a step, recorded once and run with other batches and parameters. `Program` of the crate of
+/// optimisers is the whole step.
+///
+/// Running it again records nothing, plans nothing, and computes bit for bit what recording anew would.
+///
+/// ```
+/// use wengert_autograd::{Param, Replay, Tape, Tensor};
+/// let weight = Param::new(Tensor::from([1.0, 2.0]));
+/// let mut replay = Replay::record(Tape::new(), &Tensor::from([3.0, 1.0]), |tape, x| {
+///     Ok(tape.param(&weight).dot(tape.constant(x)).square())
+/// })?;
+/// assert_eq!(replay.run(&weight, &Tensor::from([1.0, 1.0]), 0)?, 9.0);          // (1 · 1 + 2 · 1)²
+/// assert_eq!(replay.gradients().get(&weight).unwrap().to_vec(), [6.0, 6.0]);
+/// # Ok::<(), wengert_autograd::Error>(())
+/// ```
+pub struct Replay<T: Element = f32> {
+    tape: Tape<T>,
+    prepared: Prepared<T>,
+    recorded: Recorded,
+    slots: Vec<Slot>,
+    /// By identity, ascending.
+    parameters: Vec<(ParamId, u32)>,
+    gradients: Gradients<T>,
+}
+
+impl<T: Element> Replay<T> {
+    /// Records a step on a tape, which is empty. What is made of the tensors of the batch by `tape.constant` and
+    /// `tape.input`, or of its indices, will be those of the batch of each run.
+    ///
+    /// # Errors
+    /// The first mistake recorded; a value asked for other than by [`decide`](Var::decide); what
+    /// [`backward`](Var::backward) refuses.
+    #[track_caller]
+    pub fn record<B: Batch<T> + ?Sized>(
+        tape: Tape<T>,
+        batch: &B,
+        loss: impl for<'t> FnOnce(&'t Tape<T>, &B) -> Result<Var<'t, T>>,
+    ) -> Result<Self> {
+        tape.replayed.set(true);
+        let recorded = loss(&tape, batch)?.record_backward()?;
+        tape.replayed.set(false);
+        tape.forget_results();
+        let parts = parts_of(batch);
+        let inner = tape.inner.borrow();
+        let slots = parts.iter().map(|part| Slot {
+            shape: part.shape().clone(),
+            leaves: (0..inner.nodes.len()).filter(|&node| part.is_in(&inner, node)).map(|node| node as u32).collect(),
+            alias: parts.iter().position(|earlier| earlier.same(part)).unwrap_or(0),
+        });
+        let slots = slots.collect();
+        let mut parameters: Vec<_> = inner.parameters.iter().map(|(&id, &node)| (id, node)).collect();
+        parameters.sort_unstable();
+        let decisions = inner.decisions.iter().map(|decision| decision.0);
+        let outputs: SmallVec<[u32; 32]> = recorded.outputs.iter().copied().chain(decisions).collect();
+        drop(inner);
+        let prepared = tape.prepare(&outputs);
+        Ok(Replay { tape, prepared, recorded, slots, parameters, gradients: Gradients::default() })
+    }
+
+    /// Whether a batch has the shapes of the recorded one.
+    pub fn fits(&self, batch: &(impl Batch<T> + ?Sized)) -> bool {
+        self.misfit(&parts_of(batch)).is_none()
+    }
+
+    /// The gradients of the last run.
+    pub fn gradients(&self) -> &Gradients<T> {
+        &self.gradients
+    }
+
+    /// Loss and gradients at the present values of the model's parameters. The seed is that of a training tape.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Replay`]: the batch has other shapes than the recorded one; a decision comes out otherwise; a
+    /// parameter that was recorded is not the model's. Mistakes of the computation, as an index out of range.
+    pub fn run(&mut self, model: &(impl Module<T> + ?Sized), batch: &(impl Batch<T> + ?Sized), seed: u64) -> Result<T> {
+        let parts = parts_of(batch);
+        if let Some(misfit) = self.misfit(&parts) {
+            let hint = "record a program for each shape, or let it record again";
+            return Err(Error::new(ErrorKind::Replay, misfit).op("replay").hint(hint));
+        }
+        self.bind_batch(&parts);
+        self.bind_parameters(model)?;
+        self.gradients.release();
+        self.tape.run_prepared(&mut self.prepared, seed)?;
+        self.check_decisions()?;
+        let Replay { tape, prepared, recorded, gradients, .. } = self;
+        let mut places = 1..recorded.outputs.len();
+        gradients.fill(tape, recorded, || places.next().map(|place| tape.prepared_output(prepared, place)));
+        // The parameters are the model's again, which may write them in place.
+        let mut inner = tape.inner.borrow_mut();
+        self.parameters.iter().for_each(|&(_, node)| inner.values[node as usize] = None);
+        drop(inner);
+        tape.prepared_output(prepared, 0).item()
+    }
+
+    /// What is wrong with a batch.
+    fn misfit(&self, parts: &[Part<'_, T>]) -> Option<String> {
+        if parts.len() != self.slots.len() {
+            return Some(format!("the batch has {} parts, the recorded one had {}", parts.len(), self.slots.len()));
+        }
+        parts.iter().zip(&self.slots).enumerate().find_map(|(i, (part, slot))| {
+            let (shape, alias) = (part.shape(), slot.alias);
+            if *shape != slot.shape {
+                return Some(format!("part {i} of the batch has shape {shape}, the recorded one had {}", slot.shape));
+            }
+            let parted = alias != i && !part.same(&parts[alias]);
+            parted.then(|| {
+                format!("parts {alias} and {i} of the batch were one tensor in the recorded step, and now are two")
+            })
+        })
+    }
+
+    fn bind_batch(&self, parts: &[Part<'_, T>]) {
+        let inner = &mut *self.tape.inner.borrow_mut();
+        for (part, slot) in parts.iter().zip(&self.slots) {
+            for &leaf in &slot.leaves {
+                let (node, value) = (&mut inner.nodes[leaf as usize], &mut inner.values[leaf as usize]);
+                match (part, &mut node.kind) {
+                    (Part::Tensor(tensor), _) => {
+                        *value = Some(Tensor::of_storage(node.shape.clone(), tensor.storage().clone()));
+                    }
+                    (Part::Indices(indices), Kind::Indices(kept)) => kept.refill(indices),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn bind_parameters(&self, model: &(impl Module<T> + ?Sized)) -> Result<()> {
+        let inner = &mut *self.tape.inner.borrow_mut();
+        let (mut bound, mut misfit) = (0, None);
+        model.visit(&mut Path::default(), &mut |path, parameter| {
+            let Ok(place) = self.parameters.binary_search_by_key(&parameter.id(), |entry| entry.0) else { return };
+            let node = self.parameters[place].1 as usize;
+            if *parameter.shape() != inner.nodes[node].shape {
+                misfit.get_or_insert_with(|| format!("parameter {path:?} has another shape than when it was recorded"));
+            }
+            inner.values[node] = Some(parameter.value().clone());
+            bound += 1;
+        });
+        if misfit.is_none() && bound < self.parameters.len() {
+            misfit = Some(format!("{} recorded parameters are not of this model", self.parameters.len() - bound));
+        }
+        match misfit {
+            Some(message) => Err(Error::new(ErrorKind::Replay, message).op("replay")),
+            None => Ok(()),
+        }
+    }
+
+    fn check_decisions(&self) -> Result<()> {
+        let inner = self.tape.inner.borrow();
+        for (i, &(node, held)) in inner.decisions.iter().enumerate() {
+            let value = self.tape.prepared_output(&self.prepared, self.recorded.outputs.len() + i).item()?;
+            if (value != T::of(0.0)) != held {
+                let location = inner.nodes[node as usize].location;
+                let message = format!("the condition {} was {held} when the step was recorded", inner.equation(node));
+                let error = Error::new(ErrorKind::Replay, message).op("replay").at(location);
+                return Err(error.hint("let it record again where the other branch is taken"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the recordings of a step for two batches: they differ only in what is of the batch, of the model, or
+    /// drawn.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Replay`] with the source line of the first node that differs: a value of the batch that went into
+    /// the formula as a plain number, or decided in Rust code what is recorded.
+    pub fn compare(&self, other: &Replay<T>) -> Result<()> {
+        let (own, others) = (self.tape.inner.borrow(), other.tape.inner.borrow());
+        let of_batch = |node: usize| self.slots.iter().any(|slot| slot.leaves.contains(&(node as u32)));
+        let same = |node: usize| {
+            let (a, b) = (&own.nodes[node], &others.nodes[node]);
+            a.inputs == b.inputs
+                && a.shape == b.shape
+                && match (&a.kind, &b.kind) {
+                    (Kind::Op(a), Kind::Op(b)) => a.same(b.as_any()),
+                    (Kind::Indices(a), Kind::Indices(b)) => of_batch(node) || a == b,
+                    (Kind::Parameter(a), Kind::Parameter(b)) => a == b,
+                    (Kind::Scalar(a), Kind::Scalar(b)) => a.to_f64().to_bits() == b.to_f64().to_bits(),
+                    (Kind::Input, Kind::Input) | (Kind::Constant, Kind::Constant) => {
+                        let bits = |inner: &Inner<T>| inner.values[node].as_ref().map(bits_of);
+                        of_batch(node) || bits(&own) == bits(&others)
+                    }
+                    _ => false,
+                }
+        };
+        let shorter = own.nodes.len().min(others.nodes.len());
+        let differs =
+            (0..shorter).find(|&node| !same(node)).or((own.nodes.len() != others.nodes.len()).then_some(shorter));
+        let Some(node) = differs else { return Ok(()) };
+        let inner = if node < own.nodes.len() { &own } else { &others };
+        let message = format!("recorded with another batch, the step differs in {}", inner.equation(node as u32));
+        let hint = "pass what depends on the batch as a tensor of the batch, and decide with condition.decide()?";
+        let location: &'static Location<'static> = inner.nodes[node].location;
+        Err(Error::new(ErrorKind::Replay, message).op("replay").at(location).hint(hint))
+    }
+}
+
+fn bits_of<T: Element>(tensor: &Tensor<T>) -> Vec<u64> {
+    tensor.as_slice().iter().map(|value| value.to_f64().to_bits()).collect()
+}
+
+impl<T: Element> std::fmt::Debug for Replay<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replay").field("nodes", &self.tape.len()).field("parts", &self.slots.len()).finish()
+    }
+}
