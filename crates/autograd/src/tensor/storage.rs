@@ -5,12 +5,13 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::collections::HashMap;
+
 use std::ops::Deref;
 use std::sync::Arc;
 use std::thread::LocalKey;
 
 use aligned_vec::{AVec, ConstAlign};
+use rustc_hash::FxHashMap;
 
 use crate::kernels::number::Element;
 
@@ -23,13 +24,13 @@ const WAITING_BYTES: usize = 64 << 20;
 pub(crate) struct Storage<T: Element>(Option<Arc<Buffer<T>>>);
 
 struct Waiting<T> {
-    by_length: HashMap<usize, Vec<Arc<Buffer<T>>>>,
+    by_length: FxHashMap<usize, Vec<Arc<Buffer<T>>>>,
     bytes: usize,
 }
 
 impl<T> Waiting<T> {
     fn new() -> RefCell<Self> {
-        RefCell::new(Waiting { by_length: HashMap::new(), bytes: 0 })
+        RefCell::new(Waiting { by_length: FxHashMap::default(), bytes: 0 })
     }
 }
 
