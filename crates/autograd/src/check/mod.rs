@@ -13,9 +13,11 @@
 
 pub mod close;
 mod difference;
+mod doctor;
 mod gradcheck;
 mod report;
 
 pub use difference::{Difference, Estimate};
+pub use doctor::{Diagnoses, Diagnosis, Finding, HandGradient, Place, hand_gradient, hand_gradients};
 pub use gradcheck::{GradCheck, gradcheck};
 pub use report::{Comparison, GradReport, Verdict};

@@ -51,6 +51,35 @@ impl<T: Element> Inner<T> {
         }
     }
 
+    /// The formula of a node written out down to names, leaves, and a depth: `sigmoid([50, 3] @ w + b)`. A constant is
+    /// printed as its shape.
+    pub(crate) fn written_out(&self, id: u32, depth: usize) -> String {
+        let node = &self.nodes[id as usize];
+        match &node.kind {
+            Kind::Op(op) if depth > 0 => {
+                let operands: Vec<String> =
+                    node.inputs.iter().map(|&input| self.written_inside(input, depth)).collect();
+                op.formula(&operands)
+            }
+            Kind::Op(_) => "..".to_string(),
+            Kind::Constant => node.shape.to_string(),
+            _ => self.formula(id),
+        }
+    }
+
+    /// The same as an operand: what has a name is called by it, and a sum gets brackets.
+    fn written_inside(&self, id: u32, depth: usize) -> String {
+        if let Some(name) = self.names.get(&id) {
+            return name.to_string();
+        }
+        let text = self.written_out(id, depth - 1);
+        // `a + b` is no function call and no single word.
+        match text.contains(' ') && !text.ends_with([')', ']']) {
+            true => format!("({text})"),
+            false => text,
+        }
+    }
+
     /// A node as an operand: numbers are printed as they are.
     fn operand(&self, id: u32) -> String {
         match self.nodes[id as usize].kind {
