@@ -6,6 +6,7 @@ mod program;
 use ndarray::{Array1, Array2, Axis};
 use program::programs;
 use proptest::prelude::*;
+use rand::{SeedableRng, rngs::StdRng};
 use wengert_autograd::check::{Diagnoses, Diagnosis, Finding, HandGradient, hand_gradient, hand_gradients};
 use wengert_autograd::{Tape, Tensor, Var};
 
@@ -242,7 +243,7 @@ fn signs_and_factors() {
     let right = linear.gradient();
     expect(&linear.diagnose(&-&right), &["sign_flipped"]);
     expect(&linear.diagnose(&(&right * 0.5)), &["factor_missing"]);
-    expect(&linear.diagnose(&(&right * 2.0 / 3.0 * 9.0)), &["factor_extra"]);
+    expect(&linear.diagnose(&(&right * 5.0)), &["factor_extra"]);
     let both = linear.diagnose(&(&right * -0.5));
     expect(&both, &["factor_missing", "sign_flipped"]);
     assert_eq!(both.factor, Some(-0.5));
@@ -381,7 +382,7 @@ fn derivatives_forgotten_doubled_and_replaced() {
     let ones = Matrix::ones((7, 2));
     let of_mean = linear.diagnose(&(linear.x.t().dot(&ones) / -14.0));
     expect(&of_mean, &["derivative_forgotten"]);
-    assert!(of_mean.to_string().contains("square("), "{of_mean}");
+    assert!(of_mean.to_string().contains("([7, 2] - matmul([7, 3], x))^2"), "{of_mean}");
     let absolute = linear.diagnose(&(linear.x.t().dot(&linear.error().mapv(f64::signum)) / -14.0));
     expect(&absolute, &["other_function"]);
 
@@ -422,7 +423,7 @@ fn terms_missing_extra_and_misweighted() {
     let logistic = Logistic::new(0.1);
     let missing = logistic.diagnose(&logistic.entropy_gradient());
     expect(&missing, &["term_missing"]);
-    assert!(missing.to_string().contains("square("), "{missing}");
+    assert!(missing.to_string().contains("the term `0.1 * sum(x^2, axes [0, 1])` of the sum"), "{missing}");
     expect(&logistic.diagnose(&-logistic.entropy_gradient()), &["sign_flipped", "term_missing"]);
     let half = logistic.entropy_gradient() + 0.1 * &logistic.w;
     let half = logistic.diagnose(&half);
@@ -519,7 +520,10 @@ fn what_cannot_be_compared_is_told_in_words() {
     let none: Tensor<f64> = Tensor::from(Vec::<f64>::new());
     expect(&hand_gradient(|x| x.square().sum(), &none, &none).expect("a diagnosis"), &["empty"]);
     expect(&hand_gradient(|x| x.square().sum(), &none, &x).expect("a diagnosis"), &["shapes"]);
-    expect(&hand_gradient(|x| x.detach().sum(), &x, &Tensor::from([1.0, 1.0])).expect("a diagnosis"), &["unreached"]);
+    expect(
+        &hand_gradient(|x| x.tape().scalar(2.0), &x, &Tensor::from([1.0, 1.0])).expect("a diagnosis"),
+        &["unreached"],
+    );
     expect(
         &hand_gradient(|x| x.ln().sum(), &Tensor::from([-1.0]), &Tensor::from([-1.0])).expect("one"),
         &["undefined"],
@@ -616,7 +620,8 @@ proptest! {
     #[test]
     fn noise_is_never_explained(program in programs(), seed in any::<u64>()) {
         let inputs = program.inputs();
-        let noise = program.direction(seed as usize % 100_000 + 50);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let noise: Vec<Tensor<f64>> = inputs.iter().map(|input| Tensor::randn(input.shape(), &mut rng)).collect();
         let doctor = HandGradient::new().differences(0);
         let verdict = doctor.run(|x| program.loss(x[0].tape(), x), &inputs, &noise).expect("a diagnosis");
         for diagnosis in &verdict.inputs {

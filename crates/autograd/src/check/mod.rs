@@ -1,5 +1,5 @@
 //! Checking: derivatives against differences. Uses only the public face of the crate, so that what it proves is what
-//! users get.
+//! users get; the doctor alone also sweeps with rules that it broke.
 //!
 //! ```
 //! use wengert_autograd::Tensor;

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::{Reach, sweep_by};
 use crate::kernels::number::Element;
+use crate::tape::Inner;
 use crate::tape::node::Kind;
 use crate::tape::op::{Call, OpRef, Pullback};
 use crate::tape::var::Var;
@@ -74,8 +75,16 @@ impl<'t, T: Element> Step<'_, 't, T> {
     }
 }
 
-/// Formulas are written out to this depth.
-const DEPTH: usize = 3;
+/// Formulas are written out to this depth at most, and to no more letters if there is a choice.
+const DEPTH: usize = 7;
+const LETTERS: usize = 64;
+
+/// The formula of a node, as far written out as is good to read.
+fn readable<T: Element>(inner: &Inner<T>, id: u32) -> String {
+    let short = |&depth: &usize| inner.written_out(id, depth).chars().count() <= LETTERS;
+    let depth = (1..=DEPTH).rev().find(short).unwrap_or(1);
+    inner.written_out(id, depth)
+}
 
 impl<'t, T: Element> Var<'t, T> {
     /// The nodes that pass a cotangent on to a target, from the output down.
@@ -96,13 +105,13 @@ impl<'t, T: Element> Var<'t, T> {
                     Kind::Scalar(value) => Some(value.to_f64()),
                     _ => None,
                 },
-                formula: inner.names.get(&id).map_or_else(|| inner.written_out(id, DEPTH - 1), |name| name.to_string()),
+                formula: inner.names.get(&id).map_or_else(|| readable(&inner, id), |name| name.to_string()),
                 shape: inner.nodes[id as usize].shape.clone(),
             };
             Some(PathNode {
                 id,
                 name: op.name().to_string(),
-                formula: inner.written_out(id, DEPTH),
+                formula: readable(&inner, id),
                 location: node.location,
                 scope: inner.scope_of(id),
                 shape: node.shape.clone(),

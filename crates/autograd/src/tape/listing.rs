@@ -57,9 +57,14 @@ impl<T: Element> Inner<T> {
         let node = &self.nodes[id as usize];
         match &node.kind {
             Kind::Op(op) if depth > 0 => {
-                let operands: Vec<String> =
-                    node.inputs.iter().map(|&input| self.written_inside(input, depth)).collect();
-                op.formula(&operands)
+                let operands = node.inputs.iter().map(|&input| self.written_inside(input, depth));
+                let operands: Vec<String> = operands.collect();
+                // The arguments of a call need no brackets.
+                let formula = op.formula(&operands);
+                match formula.starts_with(&format!("{}(", op.name())) {
+                    true => formula,
+                    false => op.formula(&operands.iter().map(|operand| bracketed(operand)).collect::<Vec<_>>()),
+                }
             }
             Kind::Op(_) => "..".to_string(),
             Kind::Constant => node.shape.to_string(),
@@ -67,17 +72,9 @@ impl<T: Element> Inner<T> {
         }
     }
 
-    /// The same as an operand: what has a name is called by it, and a sum gets brackets.
+    /// The same as an operand: what has a name is called by it.
     fn written_inside(&self, id: u32, depth: usize) -> String {
-        if let Some(name) = self.names.get(&id) {
-            return name.to_string();
-        }
-        let text = self.written_out(id, depth - 1);
-        // `a + b` is no function call and no single word.
-        match text.contains(' ') && !text.ends_with([')', ']']) {
-            true => format!("({text})"),
-            false => text,
-        }
+        self.names.get(&id).map_or_else(|| self.written_out(id, depth - 1), |name| name.to_string())
     }
 
     /// A node as an operand: numbers are printed as they are.
@@ -87,4 +84,14 @@ impl<T: Element> Inner<T> {
             _ => format!("%{id}"),
         }
     }
+}
+
+/// In brackets, where a formula has a space outside of any: `(a + b)`, but `sum(a, b)`.
+fn bracketed(text: &str) -> String {
+    let mut depth = 0;
+    let mut apart = text.chars().filter(|letter| {
+        depth += i32::from(matches!(letter, '(' | '[')) - i32::from(matches!(letter, ')' | ']'));
+        *letter == ' ' && depth == 0
+    });
+    if apart.next().is_some() { format!("({text})") } else { text.to_string() }
 }

@@ -65,7 +65,7 @@ impl Diagnosis {
                 write!(f, "{subject}: {}", self.findings[0])
             }
             (findings, Some(factor)) => {
-                write!(f, "{subject} is {} of the gradient: ", times(factor))?;
+                write!(f, "{subject} is {} the gradient: ", times(factor))?;
                 write_list(f, findings)?;
                 write_fix(f, &format!("multiply by {}", fraction(1.0 / factor)))
             }
@@ -226,7 +226,7 @@ pub(super) fn position(shape: &Shape, mut element: usize) -> Vec<usize> {
 
 fn times(factor: f64) -> String {
     let text = fraction(factor);
-    if text.contains('/') || factor.abs() < 1.0 || factor == -1.0 { text } else { format!("{text} times") }
+    if text.contains('/') { format!("{text} of") } else { format!("{text} times") }
 }
 
 /// `a, b and c`.

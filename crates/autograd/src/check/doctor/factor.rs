@@ -1,6 +1,7 @@
 //! Which known number a factor is: a sign, a forgotten 2, a number of examples, a learning rate.
 
 use super::finding::{Finding, Place};
+use super::hypotheses::RATES;
 use super::problem::{Node, Problem};
 use crate::Result;
 
@@ -75,8 +76,8 @@ impl Factors {
     pub(super) fn name(&self, factor: f64, tolerance: f64) -> Vec<Named> {
         let sign = if factor < 0.0 { (-1.0, Some(Finding::SignFlipped), 1) } else { (1.0, None, 0) };
         let mut all: Vec<Named> = vec![];
-        for two in twos() {
-            for size in &self.size_parts() {
+        for size in &self.size_parts() {
+            for two in twos() {
                 for rate in &self.rate_parts() {
                     let parts = [&sign, rate, &two, size];
                     let value = parts.iter().map(|part| part.0).product::<f64>();
@@ -104,9 +105,17 @@ impl Factors {
         }
     }
 
+    /// The learning rate that a number is: the given one, or a usual one where none is given.
+    pub(super) fn rate(&self, number: f64, tolerance: f64) -> Option<f64> {
+        let known = self.rate.map_or_else(|| RATES.to_vec(), |rate| vec![rate]);
+        known.into_iter().find(|rate| (number - rate).abs() <= tolerance * rate)
+    }
+
     fn size_parts(&self) -> Vec<Part> {
         let mut parts = vec![(1.0, None, 0)];
-        for size in &self.sizes {
+        // A forgotten 2 is a forgotten 2, whatever else has length 2.
+        let telling = |size: &&Size| size.length > 2 || size.mean.is_some() || size.sum.is_some();
+        for size in self.sizes.iter().filter(telling) {
             let (count, length) = (size.length, size.length as f64);
             let meaning = size.meaning.clone();
             let many = match &size.mean {

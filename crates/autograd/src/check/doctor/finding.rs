@@ -38,8 +38,8 @@ impl fmt::Display for Place {
 /// ```
 /// use wengert_autograd::Tensor;
 /// use wengert_autograd::check::{Finding, hand_gradient};
-/// let x = Tensor::from([1.0, 2.0, 4.0]);
-/// let verdict = hand_gradient(|x| x.powi(3).sum(), &x, &Tensor::from([1.0, 4.0, 16.0]))?;   // 3 x² was meant
+/// let x = Tensor::from([1.0, 2.0, 4.0, 3.0]);
+/// let verdict = hand_gradient(|x| x.powi(3).sum(), &x, &Tensor::from([1.0, 4.0, 16.0, 9.0]))?;   // 3 x²
 /// assert!(matches!(&verdict.findings[..], [Finding::FactorMissing { factor, .. }] if *factor == 3.0));
 /// # Ok::<(), wengert_autograd::Error>(())
 /// ```

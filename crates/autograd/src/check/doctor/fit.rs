@@ -145,8 +145,9 @@ impl<'a> Fit<'a> {
         let mut all = vec![];
         for (of, extra) in [("the input", self.input), ("the input's signs", &signs)] {
             let Some((factor, coefficient)) = self.two(values, extra) else { continue };
-            if of == "the input" && self.is_truth(&candidate.findings) && factor < 0.0 && self.is_one(coefficient) {
-                let findings = [&self.reading.findings[..], &[Finding::UpdatedInput { rate: -factor }]].concat();
+            let itself = of == "the input" && self.is_truth(&candidate.findings) && self.is_one(coefficient);
+            if let Some(rate) = self.factors.rate(-factor, 10.0 * self.relative()).filter(|_| itself) {
+                let findings = [&self.reading.findings[..], &[Finding::UpdatedInput { rate }]].concat();
                 all.push(Explanation { findings, cost: self.reading.cost + 2, factor: None });
                 continue;
             }
@@ -160,7 +161,7 @@ impl<'a> Fit<'a> {
                     let term = Finding::TermExtra { coefficient, of: of.to_string(), meaning: meaning.clone() };
                     let mut explanation = self.explanation(&candidate.findings, &named, candidate.cost);
                     explanation.findings.push(term);
-                    explanation.cost += if meaning.is_empty() { 3 } else { 2 };
+                    explanation.cost += if meaning.is_empty() { 4 } else { 2 };
                     all.push(Explanation { factor: None, ..explanation });
                 }
             }
@@ -169,7 +170,7 @@ impl<'a> Fit<'a> {
     }
 
     fn is_one(&self, number: f64) -> bool {
-        self.evidence >= 3 && (number - 1.0).abs() <= self.relative()
+        (number - 1.0).abs() <= 10.0 * self.relative()
     }
 
     /// `mine = factor · (rest + weight · part)`.

@@ -102,7 +102,7 @@ fn wanted(node: &Node) -> impl Iterator<Item = usize> {
 fn forgotten(node: &Node, operand: usize) -> Finding {
     let derivative = match (node.place.op.as_str(), node.operands.get(1 - operand.min(1))) {
         ("mul", Some(other)) => format!("the factor `{}`", other.formula),
-        ("square", _) => format!("2 {}", node.operands[0].formula),
+        ("square", _) => format!("2 ({})", node.operands[0].formula),
         (op, _) => derivative(op, operand),
     };
     Finding::DerivativeForgotten { place: node.place.clone(), derivative }
@@ -284,7 +284,7 @@ fn another_input(suspect: &Suspect<'_>) -> Vec<Candidate> {
 }
 
 /// Learning rates that are tried where none is given.
-const RATES: [f64; 12] = [1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.001, 1e-4];
+pub(super) const RATES: [f64; 12] = [1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.001, 1e-4];
 
 fn the_point_after_the_update(suspect: &Suspect<'_>) -> Vec<Candidate> {
     let (problem, which) = (suspect.problem, suspect.which);

@@ -62,7 +62,7 @@ pub use finding::{Finding, Place};
 ///
 /// let wrong = hand_gradient(|x| x.tanh().sum(), &x, &Tensor::ones([3]))?;
 /// assert!(wrong.to_string().contains("the derivative of `tanh(x)` at "));
-/// assert!(wrong.to_string().contains("1 - y^2, is forgotten"));
+/// assert!(wrong.to_string().contains("is forgotten"));
 /// # Ok::<(), wengert_autograd::Error>(())
 /// ```
 pub fn hand_gradient<T: Element, U: Element>(

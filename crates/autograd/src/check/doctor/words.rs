@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::finding::{Finding, fraction, listed};
+use super::finding::{Finding, Place, fraction, listed};
 
 fn axes(axes: &[usize]) -> String {
     match axes {
@@ -15,8 +15,23 @@ fn with_meaning(meaning: &str) -> String {
     if meaning.is_empty() { String::new() } else { format!(" ({meaning})") }
 }
 
+/// `, y (1 - y) with y its value,`.
 fn with_derivative(derivative: &str) -> String {
-    if derivative.is_empty() { String::new() } else { format!(", {derivative},") }
+    let mentions = |letter| derivative.split(|c: char| !c.is_alphanumeric()).any(|word| word == letter);
+    match (derivative.is_empty(), mentions("y"), mentions("x")) {
+        (true, ..) => String::new(),
+        (_, true, _) => format!(", {derivative} with y its value,"),
+        (_, _, true) => format!(", {derivative} with x its operand,"),
+        _ => format!(", {derivative},"),
+    }
+}
+
+/// A term of a sum, or an operand of something else.
+fn way(place: &Place, term: &str) -> String {
+    match place.op.as_str() {
+        "add" | "sub" => format!("the term `{term}` of the sum {place}"),
+        _ => format!("what comes through the operand `{term}` of {place}"),
+    }
 }
 
 fn reduction(mean: bool) -> &'static str {
@@ -126,7 +141,7 @@ impl Finding {
                 write!(f, "the derivative of {place}{} is multiplied in twice", with_derivative(derivative))
             }
             Finding::DerivativeReplaced { place, derivative, used } => {
-                write!(f, "the derivative of {place} is {derivative}, and {used} is used instead")
+                write!(f, "the derivative of {place} is {derivative} with y its value, and {used} is used instead")
             }
             Finding::DiagonalOnly { place } => {
                 write!(f, "the derivative of {place} is taken as y (1 - y), which leaves out how its elements compete")
@@ -134,15 +149,12 @@ impl Finding {
             Finding::NotTransposed { place, operand } => {
                 write!(f, "the pullback of {place} multiplies with {operand} where its transpose belongs")
             }
-            Finding::TermMissing { place, term } => match place.op.as_str() {
-                "add" | "sub" => write!(f, "the term `{term}` of the sum {place} is missing"),
-                _ => write!(f, "the way through `{term}` into {place} is missing"),
-            },
+            Finding::TermMissing { place, term } => write!(f, "{} is missing", way(place, term)),
             Finding::TermScaled { place, term, factor } if *factor == -1.0 => {
-                write!(f, "the way through `{term}` into {place} has the wrong sign")
+                write!(f, "{} has the wrong sign", way(place, term))
             }
             Finding::TermScaled { place, term, factor } => {
-                write!(f, "the way through `{term}` into {place} counts {} times", fraction(*factor))
+                write!(f, "{} counts {} times", way(place, term), fraction(*factor))
             }
             Finding::TermExtra { coefficient, of, meaning } => {
                 let coefficient = format!("{}{}", short(*coefficient), with_meaning(meaning));
@@ -214,8 +226,10 @@ impl Finding {
             }
             Finding::Reduced { axes: over, .. } => format!("don't reduce over {}", axes(over)),
             Finding::Repeated { axis, .. } => format!("don't reduce over axis {axis}"),
-            Finding::DerivativeForgotten { derivative, .. } if derivative.is_empty() => "multiply by it".into(),
-            Finding::DerivativeForgotten { derivative, .. } => format!("multiply by {derivative} there"),
+            Finding::DerivativeForgotten { derivative, .. } if derivative.is_empty() => "multiply by it there".into(),
+            Finding::DerivativeForgotten { derivative, .. } => {
+                format!("multiply what comes from above by {derivative}")
+            }
             Finding::DerivativeTwice { .. } => "take one of them out".into(),
             Finding::DerivativeReplaced { derivative, .. } => format!("use {derivative}"),
             Finding::DiagonalOnly { .. } => "dx = y (dy - sum(y dy))".into(),
