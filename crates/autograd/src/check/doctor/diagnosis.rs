@@ -123,7 +123,7 @@ impl Diagnosis {
         }
         match mine.len() - shown.len() {
             0 => Ok(()),
-            more => write!(f, "\n  {:>12}", format!("{more} more")),
+            more => write!(f, "\n  {:>12}", format!("and {more} more")),
         }
     }
 

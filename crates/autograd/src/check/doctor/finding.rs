@@ -217,7 +217,7 @@ pub enum Finding {
     OtherFunction {
         /// The operation that is differentiated as another.
         place: Place,
-        /// What the result would have to be.
+        /// What the function would have there: `"the square of"`.
         instead: String,
     },
     /// It is the gradient at the point that a step of gradient descent leads to.

@@ -191,7 +191,7 @@ fn summed<'a>(suspect: &'a Suspect<'_>) -> Option<&'a Node> {
 
 fn a_square_for_the_value(suspect: &Suspect<'_>) -> Vec<Candidate> {
     let Some(node) = summed(suspect).filter(|node| node.place.op != "square") else { return vec![] };
-    let instead = "its square".to_string();
+    let instead = "the square of".to_string();
     let finding = Finding::OtherFunction { place: node.place.clone(), instead };
     let changes = wanted(node).map(|operand| Alteration { node: node.id, operand, change: Change::Squared });
     suspect.altered(2, vec![(changes.collect(), vec![finding])])
@@ -201,8 +201,8 @@ fn an_absolute_value_for_a_square(suspect: &Suspect<'_>) -> Vec<Candidate> {
     let mut sets = vec![];
     for node in suspect.curves() {
         let (change, instead) = match node.place.op.as_str() {
-            "square" => (Change::OperandSign, "the absolute value"),
-            "abs" => (Change::Operand, "half the square"),
+            "square" => (Change::OperandSign, "the absolute value in place of"),
+            "abs" => (Change::Operand, "half the square in place of"),
             _ => continue,
         };
         let finding = Finding::OtherFunction { place: node.place.clone(), instead: instead.to_string() };

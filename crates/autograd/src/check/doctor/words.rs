@@ -162,7 +162,7 @@ impl Finding {
             }
             Finding::OtherInput { name, .. } => write!(f, "it is the gradient of {name}"),
             Finding::OtherFunction { place, instead } => {
-                write!(f, "it is the gradient of another function, one with {instead} in place of {place}")
+                write!(f, "it is the gradient of another function, one with {instead} {place}")
             }
             Finding::UpdatedPoint { rate } => {
                 write!(f, "it is the gradient after the update, a step of learning rate {rate} further")
@@ -228,7 +228,7 @@ impl Finding {
             Finding::Repeated { axis, .. } => format!("don't reduce over axis {axis}"),
             Finding::DerivativeForgotten { derivative, .. } if derivative.is_empty() => "multiply by it there".into(),
             Finding::DerivativeForgotten { derivative, .. } => {
-                format!("multiply what comes from above by {derivative}")
+                format!("on the way back, multiply by {derivative} there")
             }
             Finding::DerivativeTwice { .. } => "take one of them out".into(),
             Finding::DerivativeReplaced { derivative, .. } => format!("use {derivative}"),
