@@ -1,35 +1,16 @@
 //! The doctor: gradients that are wrong on purpose, gradients that are right, and noise.
 
+mod models;
 #[allow(dead_code)]
 mod program;
 
-use ndarray::{Array1, Array2, Axis};
+use models::{Classes, Layer, Linear, Logistic, Matrix, TwoLayers, constant, matrix, sigmoid, tensor};
+use ndarray::{Array1, Axis};
 use program::programs;
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
-use wengert_autograd::check::{Diagnoses, Diagnosis, Finding, HandGradient, hand_gradient, hand_gradients};
+use wengert_autograd::check::{Diagnosis, Finding, HandGradient, hand_gradient, hand_gradients};
 use wengert_autograd::{Tape, Tensor, Var};
-
-type Matrix = Array2<f64>;
-
-/// Numbers between -1 and 1 in no simple order.
-fn matrix(rows: usize, columns: usize, salt: usize) -> Matrix {
-    Matrix::from_shape_fn((rows, columns), |(i, j)| {
-        -1.0 + 2.0 * ((i * columns + j + 1) as f64 * 0.618_033_988_749_894_9 + salt as f64 * 0.377).fract()
-    })
-}
-
-fn tensor(matrix: &Matrix) -> Tensor<f64> {
-    Tensor::from(matrix.clone())
-}
-
-fn sigmoid(z: &Matrix) -> Matrix {
-    z.mapv(|z| 1.0 / (1.0 + (-z).exp()))
-}
-
-fn constant<'t>(like: Var<'t, f64>, matrix: &Matrix) -> Var<'t, f64> {
-    like.tape().constant(tensor(matrix))
-}
 
 /// The kinds of a diagnosis, sorted: the order of findings means nothing.
 fn kinds(diagnosis: &Diagnosis) -> Vec<String> {
@@ -45,185 +26,6 @@ fn expect(diagnosis: &Diagnosis, expected: &[&str]) {
     assert_eq!(kinds(diagnosis), expected, "{diagnosis}");
     let text = diagnosis.to_string();
     assert!(!text.is_empty() && !text.contains("NaN of"), "{text}");
-}
-
-/// `mean((y - x w)²)`: six examples of three features.
-struct Linear {
-    x: Matrix,
-    y: Matrix,
-    w: Matrix,
-}
-
-impl Linear {
-    fn new(outputs: usize) -> Self {
-        Linear { x: matrix(7, 3, 1), y: matrix(7, outputs, 2), w: matrix(3, outputs, 3) }
-    }
-
-    fn loss<'t>(&self, w: Var<'t, f64>) -> Var<'t, f64> {
-        (constant(w, &self.y) - constant(w, &self.x).matmul(w)).square().mean()
-    }
-
-    fn error(&self) -> Matrix {
-        &self.y - &self.x.dot(&self.w)
-    }
-
-    /// By hand, and right.
-    fn gradient(&self) -> Matrix {
-        self.x.t().dot(&self.error()) * (-2.0 / self.y.len() as f64)
-    }
-
-    fn diagnose(&self, mine: &Matrix) -> Diagnosis {
-        hand_gradient(|w| self.loss(w), &tensor(&self.w), &tensor(mine)).expect("a diagnosis")
-    }
-}
-
-/// `mean((y - sigmoid(x w + b))²)`.
-struct Layer {
-    x: Matrix,
-    y: Matrix,
-    w: Matrix,
-    b: Matrix,
-}
-
-impl Layer {
-    fn new() -> Self {
-        Layer { x: matrix(7, 3, 4), y: matrix(7, 2, 5), w: matrix(3, 2, 6), b: matrix(1, 2, 7) }
-    }
-
-    fn loss<'t>(&self, w: Var<'t, f64>) -> Var<'t, f64> {
-        let s = (constant(w, &self.x).matmul(w) + constant(w, &self.b)).sigmoid();
-        (constant(w, &self.y) - s).square().mean()
-    }
-
-    fn z(&self) -> Matrix {
-        self.x.dot(&self.w) + &self.b
-    }
-
-    /// `-2/n xᵀ ((y - s) · derivative)`.
-    fn gradient_with(&self, derivative: &Matrix) -> Matrix {
-        self.x.t().dot(&((&self.y - &sigmoid(&self.z())) * derivative)) * (-2.0 / self.y.len() as f64)
-    }
-
-    fn gradient(&self) -> Matrix {
-        let s = sigmoid(&self.z());
-        self.gradient_with(&(&s * &(1.0 - &s)))
-    }
-
-    fn diagnose(&self, mine: &Matrix) -> Diagnosis {
-        let doctor = HandGradient::new().learning_rate(0.3).name("W");
-        doctor.run_one(|w| self.loss(w), &tensor(&self.w), &tensor(mine)).expect("a diagnosis")
-    }
-}
-
-/// Two sigmoid layers without offsets, squared error; `w1` and `w2` are the inputs.
-struct TwoLayers {
-    x: Matrix,
-    y: Matrix,
-    w1: Matrix,
-    w2: Matrix,
-}
-
-impl TwoLayers {
-    fn new() -> Self {
-        TwoLayers { x: matrix(9, 3, 8), y: matrix(9, 2, 9), w1: matrix(3, 4, 10) * 2.0, w2: matrix(4, 2, 11) * 2.0 }
-    }
-
-    fn loss<'t>(&self, w: &[Var<'t, f64>]) -> Var<'t, f64> {
-        let hidden = constant(w[0], &self.x).matmul(w[0]).sigmoid();
-        (constant(w[0], &self.y) - hidden.matmul(w[1]).sigmoid()).square().mean()
-    }
-
-    /// The gradients by hand; each flag leaves the derivative of a sigmoid in.
-    fn gradients(&self, at_output: bool, at_hidden: bool) -> [Matrix; 2] {
-        let hidden = sigmoid(&self.x.dot(&self.w1));
-        let out = sigmoid(&hidden.dot(&self.w2));
-        let mut delta = (&out - &self.y) * (2.0 / self.y.len() as f64);
-        if at_output {
-            delta = delta * &out * (1.0 - &out);
-        }
-        let mut below = delta.dot(&self.w2.t());
-        if at_hidden {
-            below = below * &hidden * (1.0 - &hidden);
-        }
-        [self.x.t().dot(&below), hidden.t().dot(&delta)]
-    }
-
-    fn diagnose(&self, mine: &[Matrix; 2]) -> Diagnoses {
-        let inputs = [tensor(&self.w1), tensor(&self.w2)];
-        hand_gradients(|w| self.loss(w), &inputs, &mine.each_ref().map(tensor)).expect("a diagnosis")
-    }
-}
-
-/// Softmax regression: the mean cross entropy of four classes.
-struct Classes {
-    x: Matrix,
-    y: Matrix,
-    w: Matrix,
-}
-
-impl Classes {
-    fn new() -> Self {
-        let y = Matrix::from_shape_fn((7, 4), |(i, j)| if (3 * i + 1) % 4 == j { 1.0 } else { 0.0 });
-        Classes { x: matrix(7, 3, 12), y, w: matrix(3, 4, 13) }
-    }
-
-    fn loss<'t>(&self, w: Var<'t, f64>) -> Var<'t, f64> {
-        -(constant(w, &self.y) * constant(w, &self.x).matmul(w).softmax(1).ln()).sum() / 7.0
-    }
-
-    fn softmax(&self) -> Matrix {
-        let exp = self.x.dot(&self.w).mapv(f64::exp);
-        let sums = exp.sum_axis(Axis(1)).insert_axis(Axis(1));
-        exp / sums
-    }
-
-    fn gradient(&self) -> Matrix {
-        self.x.t().dot(&(self.softmax() - &self.y)) / 7.0
-    }
-
-    fn diagnose(&self, mine: &Matrix) -> Diagnosis {
-        hand_gradient(|w| self.loss(w), &tensor(&self.w), &tensor(mine)).expect("a diagnosis")
-    }
-}
-
-/// Logistic regression with the cross entropy written out, and a penalty.
-struct Logistic {
-    x: Matrix,
-    y: Matrix,
-    w: Matrix,
-    penalty: f64,
-}
-
-impl Logistic {
-    fn new(penalty: f64) -> Self {
-        let y = Matrix::from_shape_fn((9, 1), |(i, _)| if i % 3 == 0 { 1.0 } else { 0.0 });
-        Logistic { x: matrix(9, 4, 14), y, w: matrix(4, 1, 15), penalty }
-    }
-
-    fn loss<'t>(&self, w: Var<'t, f64>) -> Var<'t, f64> {
-        let s = constant(w, &self.x).matmul(w).sigmoid();
-        let y = constant(w, &self.y);
-        let entropy = -(y * s.ln() + (1.0 - y) * (1.0 - s).ln()).mean();
-        if self.penalty == 0.0 { entropy } else { entropy + self.penalty * w.square().sum() }
-    }
-
-    fn s(&self) -> Matrix {
-        sigmoid(&self.x.dot(&self.w))
-    }
-
-    /// Without the penalty.
-    fn entropy_gradient(&self) -> Matrix {
-        self.x.t().dot(&(self.s() - &self.y)) / 9.0
-    }
-
-    fn gradient(&self) -> Matrix {
-        self.entropy_gradient() + 2.0 * self.penalty * &self.w
-    }
-
-    fn diagnose(&self, mine: &Matrix) -> Diagnosis {
-        let doctor = HandGradient::new().learning_rate(0.25);
-        doctor.run_one(|w| self.loss(w), &tensor(&self.w), &tensor(mine)).expect("a diagnosis")
-    }
 }
 
 #[test]
@@ -363,7 +165,7 @@ fn derivatives_forgotten_doubled_and_replaced() {
     let forgotten = layer.diagnose(&layer.gradient_with(&ones));
     expect(&forgotten, &["derivative_forgotten"]);
     let text = forgotten.to_string();
-    assert!(text.contains("sigmoid(") && text.contains("y (1 - y)") && text.contains("tests/doctor.rs:"), "{text}");
+    assert!(text.contains("sigmoid(") && text.contains("y (1 - y)") && text.contains("tests/models/mod.rs:"), "{text}");
     expect(
         &layer.diagnose(&(layer.gradient_with(&ones) * -0.5)),
         &["derivative_forgotten", "factor_missing", "sign_flipped"],
@@ -541,7 +343,7 @@ fn what_cannot_be_compared_is_told_in_words() {
     assert!(error.to_string().contains("one element needed"), "{error}");
     let error = hand_gradient(|x| if x.rank() == 1 { panic!("no vectors") } else { x }, &x, &x).expect_err("a panic");
     assert!(error.to_string().contains("the function panicked: no vectors"), "{error}");
-    assert!(hand_gradients(|x| x[0].sum(), &[x.clone()], &[x.clone(), x]).is_err());
+    assert!(hand_gradients(|x| x[0].sum(), &[x.clone(), x.clone()], &[x]).is_err());
 }
 
 #[test]

@@ -73,12 +73,15 @@ pub(super) enum Change {
     Squared,
 }
 
+/// An op's own rule, of operands, value and cotangent; without a value it is recorded for these operands.
+type OwnRule<'a, 't> = dyn Fn(&[Var<'t, f64>], Option<Var<'t, f64>>, Var<'t, f64>) -> Pullback<'t, f64> + 'a;
+
 impl Change {
     fn contribution<'t>(
         self,
         operand: usize,
         (inputs, y, g): (&[Var<'t, f64>], Var<'t, f64>, Var<'t, f64>),
-        own: &dyn Fn(&[Var<'t, f64>], Option<Var<'t, f64>>, Var<'t, f64>) -> Pullback<'t, f64>,
+        own: &OwnRule<'_, 't>,
     ) -> Option<Var<'t, f64>> {
         let x = inputs[operand];
         let own_part = |inputs: &[Var<'t, f64>], y, g| own(inputs, y, g).0?.get(operand).copied().flatten();
