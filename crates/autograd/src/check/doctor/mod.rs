@@ -60,7 +60,7 @@ pub use finding::{Finding, Place};
 /// let right = x.map_values(|x: f64| 1.0 - x.tanh().powi(2));
 /// assert!(hand_gradient(|x| x.tanh().sum(), &x, &right)?.is_right());
 ///
-/// let wrong = hand_gradient(|x| x.tanh().sum(), &x, &Tensor::ones([3]))?;
+/// let wrong = hand_gradient(|x| x.tanh().sum(), &x, &Tensor::<f64>::ones([3]))?;
 /// assert!(wrong.to_string().contains("the derivative of `tanh(x)` at "));
 /// assert!(wrong.to_string().contains("is forgotten"));
 /// # Ok::<(), wengert_autograd::Error>(())
