@@ -1,5 +1,5 @@
 //! Checking: derivatives against differences. Uses only the public face of the crate, so that what it proves is what
-//! users get.
+//! users get; the doctor alone also sweeps with rules that it broke.
 //!
 //! ```
 //! use wengert_autograd::Tensor;
@@ -13,9 +13,11 @@
 
 pub mod close;
 mod difference;
+mod doctor;
 mod gradcheck;
 mod report;
 
 pub use difference::{Difference, Estimate};
+pub use doctor::{Diagnoses, Diagnosis, Finding, HandGradient, Place, hand_gradient, hand_gradients};
 pub use gradcheck::{GradCheck, gradcheck};
 pub use report::{Comparison, GradReport, Verdict};

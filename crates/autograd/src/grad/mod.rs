@@ -1,5 +1,6 @@
 //! Differentiation: one reverse sweep over the tape, which records the pullbacks as ordinary nodes. Names no op.
 
+mod altered;
 mod gradients;
 mod replay;
 pub mod transform;
@@ -10,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::module::ParamId;
 use crate::tape::node::Kind;
-use crate::tape::op::{Call, OpRef};
+use crate::tape::op::{Call, OpRef, Pullback};
 use crate::tape::var::{POISONED, Var};
 use crate::tape::{Mode, Tape};
 pub use gradients::Gradients;
@@ -69,9 +70,23 @@ impl<'t, T: Element> Cotangents<'t, T> {
     }
 }
 
+/// What gives the contributions of a node.
+type Rule<'a, 't, T> = dyn FnMut(&OpRef<T>, &Call<'t, T>) -> Pullback<'t, T> + 'a;
+
 /// The reverse sweep: the cotangents of everything between the output and the targets. `None` after a mistake.
 #[track_caller]
 fn sweep<'t, T: Element>(output: Var<'t, T>, seed: Var<'t, T>, targets: &[u32]) -> Option<Cotangents<'t, T>> {
+    sweep_by(output, seed, targets, &mut |op, call| op.pullback(call))
+}
+
+/// The reverse sweep by a rule.
+#[track_caller]
+fn sweep_by<'t, T: Element>(
+    output: Var<'t, T>,
+    seed: Var<'t, T>,
+    targets: &[u32],
+    rule: &mut Rule<'_, 't, T>,
+) -> Option<Cotangents<'t, T>> {
     let tape = output.tape;
     let reach = Reach::of(tape, output.id, targets);
     let mut cotangents =
@@ -80,7 +95,7 @@ fn sweep<'t, T: Element>(output: Var<'t, T>, seed: Var<'t, T>, targets: &[u32]) 
     for id in (reach.first as u32..=output.id).rev() {
         let Some(cotangent) = cotangents.get(id).filter(|_| reach.contains(id)) else { continue };
         let Some((op, call)) = call_of(tape, id, cotangent, &reach) else { continue };
-        let passed = tape.on_behalf_of(id, || pull_back(&op, &call, &mut cotangents));
+        let passed = tape.on_behalf_of(id, || pull_back(&op, &call, &mut cotangents, rule));
         if !passed {
             return None;
         }
@@ -108,9 +123,14 @@ fn call_of<'t, T: Element>(
 
 /// Records the contributions of one node. Whether all went well.
 #[track_caller]
-fn pull_back<'t, T: Element>(op: &OpRef<T>, call: &Call<'t, T>, cotangents: &mut Cotangents<'t, T>) -> bool {
+fn pull_back<'t, T: Element>(
+    op: &OpRef<T>,
+    call: &Call<'t, T>,
+    cotangents: &mut Cotangents<'t, T>,
+    rule: &mut Rule<'_, 't, T>,
+) -> bool {
     let tape = call.output.tape;
-    let Some(contributions) = op.pullback(call).0 else {
+    let Some(contributions) = rule(op, call).0 else {
         let message = "the op has no pullback, so nothing can be differentiated through it";
         let hint = "return the contributions from its pullback, or cut it off with detach()";
         tape.fail(Error::new(ErrorKind::Gradient, message).op(op.name()).hint(hint));

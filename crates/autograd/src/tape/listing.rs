@@ -51,6 +51,32 @@ impl<T: Element> Inner<T> {
         }
     }
 
+    /// The formula of a node written out down to names, leaves, and a depth: `sigmoid([50, 3] @ w + b)`. A constant is
+    /// printed as its shape.
+    pub(crate) fn written_out(&self, id: u32, depth: usize) -> String {
+        let node = &self.nodes[id as usize];
+        match &node.kind {
+            Kind::Op(op) if depth > 0 => {
+                let operands = node.inputs.iter().map(|&input| self.written_inside(input, depth));
+                let operands: Vec<String> = operands.collect();
+                // The arguments of a call need no brackets.
+                let formula = op.formula(&operands);
+                match formula.starts_with(&format!("{}(", op.name())) {
+                    true => formula,
+                    false => op.formula(&operands.iter().map(|operand| bracketed(operand)).collect::<Vec<_>>()),
+                }
+            }
+            Kind::Op(_) => "..".to_string(),
+            Kind::Constant => node.shape.to_string(),
+            _ => self.formula(id),
+        }
+    }
+
+    /// The same as an operand: what has a name is called by it.
+    fn written_inside(&self, id: u32, depth: usize) -> String {
+        self.names.get(&id).map_or_else(|| self.written_out(id, depth - 1), |name| name.to_string())
+    }
+
     /// A node as an operand: numbers are printed as they are.
     fn operand(&self, id: u32) -> String {
         match self.nodes[id as usize].kind {
@@ -58,4 +84,14 @@ impl<T: Element> Inner<T> {
             _ => format!("%{id}"),
         }
     }
+}
+
+/// In brackets, where a formula has a space outside of any: `(a + b)`, but `sum(a, b)`.
+fn bracketed(text: &str) -> String {
+    let mut depth = 0;
+    let mut apart = text.chars().filter(|letter| {
+        depth += i32::from(matches!(letter, '(' | '[')) - i32::from(matches!(letter, ')' | ']'));
+        *letter == ' ' && depth == 0
+    });
+    if apart.next().is_some() { format!("({text})") } else { text.to_string() }
 }
