@@ -35,6 +35,8 @@ pub enum ErrorKind {
     State,
     /// A derivative that differs from finite differences.
     Check,
+    /// A computation without a result: an iteration that does not converge, a matrix that has no inverse.
+    Numeric,
 }
 
 /// A mistake: what op, which shapes, where in the source, in which scope, and one hint.

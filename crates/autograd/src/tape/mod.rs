@@ -57,6 +57,17 @@ pub struct Tape<T: Element = f32> {
     pub(crate) serial: u64,
     pub(crate) check_finite: Cell<bool>,
     pub(crate) strict: Cell<bool>,
+    /// How often something was computed.
+    pub(crate) runs: Cell<u64>,
+}
+
+/// A stretch of recording whose values are not left on the tape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checkpoint {
+    /// The one around it; 0 for none.
+    pub(crate) outer: u32,
+    /// Whether it is computed again by a pullback.
+    pub(crate) again: bool,
 }
 
 pub(crate) struct Inner<T: Element> {
@@ -75,6 +86,9 @@ pub(crate) struct Inner<T: Element> {
     /// Random draws recorded so far: each gets a stream of its own.
     draws: u64,
     error: Option<Error>,
+    /// The checkpoint that is recorded now; 0 for none.
+    checkpoint: u32,
+    pub(crate) checkpoints: Vec<Checkpoint>,
     /// The node whose pullback is being recorded: what is recorded then carries its source line and scope.
     origin: Option<(&'static Location<'static>, u32)>,
 }
@@ -96,6 +110,19 @@ impl<T: Element> Tape<T> {
         Tape::with(Mode::Inference, 0)
     }
 
+    /// A tape for a function of its own, with the mode and the seed of this one; its random draws come after this one's.
+    pub(crate) fn aside(&self) -> Self {
+        let tape = Tape::with(self.mode, self.seed);
+        tape.inner.borrow_mut().draws = self.inner.borrow().draws;
+        tape
+    }
+
+    /// Counts the random draws of a tape that was recorded aside.
+    pub(crate) fn join_draws(&self, aside: &Self) {
+        let draws = aside.inner.borrow().draws;
+        self.inner.borrow_mut().draws = draws;
+    }
+
     fn with(mode: Mode, seed: u64) -> Self {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
@@ -106,6 +133,7 @@ impl<T: Element> Tape<T> {
             serial,
             check_finite: Cell::new(false),
             strict: Cell::new(false),
+            runs: Cell::new(0),
         }
     }
 
@@ -136,6 +164,23 @@ impl<T: Element> Tape<T> {
             }
         }
         let _leave = Leave(self, self.inner.borrow_mut().enter(name));
+        record()
+    }
+
+    /// Records nodes whose values a run does not leave on the tape, unless they are asked for.
+    pub(crate) fn in_checkpoint<R>(&self, again: bool, record: impl FnOnce() -> R) -> R {
+        struct Leave<'a, T: Element>(&'a Tape<T>, u32);
+        impl<T: Element> Drop for Leave<'_, T> {
+            fn drop(&mut self) {
+                self.0.inner.borrow_mut().checkpoint = self.1;
+            }
+        }
+        let outer = {
+            let inner = &mut *self.inner.borrow_mut();
+            inner.checkpoints.push(Checkpoint { outer: inner.checkpoint, again });
+            std::mem::replace(&mut inner.checkpoint, inner.checkpoints.len() as u32)
+        };
+        let _leave = Leave(self, outer);
         record()
     }
 
@@ -271,6 +316,8 @@ impl<T: Element> Inner<T> {
             updates: Vec::new(),
             draws: 0,
             error: None,
+            checkpoint: 0,
+            checkpoints: Vec::new(),
             origin: None,
         }
     }
@@ -293,6 +340,8 @@ impl<T: Element> Inner<T> {
         self.updates.clear();
         self.draws = 0;
         self.error = None;
+        self.checkpoint = 0;
+        self.checkpoints.clear();
         self.origin = None;
     }
 
