@@ -107,7 +107,11 @@ fn x_last(batch: &[usize]) -> usize {
 pub(in crate::ops) fn inv<T: Element>() -> Vec<Sample<T>> {
     let uses: [Use<T>; 2] = [
         ("inverse", |a| a.inv(), |a| inverse(a).into_dyn()),
-        ("inverse times the transpose", |a| a.inv().matmul(a.t()), |a| inverse(a).dot(&a.t()).into_dyn()),
+        (
+            "inverse times the squares of the transpose",
+            |a| a.inv().matmul(a.t().square()),
+            |a| inverse(a).dot(&a.t().mapv(|x| x * x)).into_dyn(),
+        ),
     ];
     all(&SQUARE, |shape| around(shape, 1.0, 3.0, 0.5, 3), &uses)
 }
