@@ -72,8 +72,7 @@ impl<'t, T: Element> Var<'t, T> {
     /// (Golub and Van Loan, *Matrix computations*, 2013, chapter 8).
     ///
     /// Where eigenvalues are equal, eigenvectors have no derivative: gradients through `V` hold infinities or NaN there, and
-    /// huge numbers nearby; those through `w` alone, and through functions of `A` of the first order that use only `w`, stay
-    /// right.
+    /// huge numbers nearby. First derivatives through `w` alone stay right; second ones pass through `V`.
     ///
     /// # Errors
     /// Kept on the tape: `A` isn't square. When it is computed: NaN or infinity in a matrix.

@@ -132,7 +132,7 @@ pub(super) fn orthogonalise(a: &Array2<f64>) -> (Array2<f64>, Array2<f64>) {
             for i in 0..j.min(k) {
                 let part = q.column(i).dot(&rest);
                 r[(i, j)] += part;
-                rest = rest - &(part * &q.column(i));
+                rest -= &(part * &q.column(i));
             }
         }
         if j < k {

@@ -84,7 +84,8 @@ impl<'t, T: Element> Var<'t, T> {
     /// same every time. By bidiagonalisation and implicit QR (Golub and Van Loan, *Matrix computations*, 2013, chapter 8).
     ///
     /// Where singular values are equal, or one is 0, vectors have no derivative: gradients through them hold infinities or
-    /// NaN there. Those through `s` alone stay right in the first order, with the derivative of `|x|`'s kind at `s = 0`.
+    /// NaN there. First derivatives through `s` alone stay right; at `s = 0`, where `s` has a kink, they are those of the
+    /// vectors that were found.
     ///
     /// # Errors
     /// Kept on the tape: fewer than two axes. When it is computed: NaN or infinity in a matrix.

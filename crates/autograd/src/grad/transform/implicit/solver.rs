@@ -134,7 +134,8 @@ impl<T: Element> Equation<T> {
             let last = norm(&step) <= tolerance * (1.0 + norm(&x));
             let (mut factor, mut next) = (1.0, moved(&x, 1.0, &step));
             let mut left = self.at(self.residual, &next)?;
-            while !last && !(norm(&left) <= (1.0 - 1e-4 * factor) * size) {
+            let falls = |left: &[f64], factor: f64| norm(left) <= (1.0 - 1e-4 * factor) * size;
+            while !last && !falls(&left, factor) {
                 factor *= 0.5;
                 if factor < 1e-12 {
                     let message =
