@@ -37,6 +37,8 @@ pub enum ErrorKind {
     Check,
     /// A recorded step that cannot be replayed: other shapes, another decision, a value asked for on the way.
     Replay,
+    /// A computation without a result: an iteration that does not converge, a matrix that has no inverse.
+    Numeric,
 }
 
 /// A mistake: what op, which shapes, where in the source, in which scope, and one hint.

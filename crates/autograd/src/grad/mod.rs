@@ -2,6 +2,8 @@
 
 mod altered;
 mod gradients;
+mod krylov;
+mod region;
 mod replay;
 pub mod transform;
 
@@ -89,13 +91,15 @@ fn sweep_by<'t, T: Element>(
 ) -> Option<Cotangents<'t, T>> {
     let tape = output.tape;
     let reach = Reach::of(tape, output.id, targets);
+    let reached = |id| reach.contains(id);
     let mut cotangents =
         Cotangents { tape, first: reach.first, ids: vec![POISONED; output.id as usize + 1 - reach.first] };
     cotangents.add(output.id, seed);
     for id in (reach.first as u32..=output.id).rev() {
         let Some(cotangent) = cotangents.get(id).filter(|_| reach.contains(id)) else { continue };
-        let Some((op, call)) = call_of(tape, id, cotangent, &reach) else { continue };
-        let passed = tape.on_behalf_of(id, || pull_back(&op, &call, &mut cotangents, rule));
+        let Some((op, call)) = call_of(tape, id, cotangent, reached) else { continue };
+        let mut add = |id, contribution| cotangents.add(id, contribution);
+        let passed = tape.on_behalf_of(id, || pull_back(&op, &call, &mut add, rule));
         if !passed {
             return None;
         }
@@ -108,12 +112,12 @@ fn call_of<'t, T: Element>(
     tape: &'t Tape<T>,
     id: u32,
     cotangent: Var<'t, T>,
-    reach: &Reach,
+    reached: impl Fn(u32) -> bool,
 ) -> Option<(OpRef<T>, Call<'t, T>)> {
     let inner = tape.inner.borrow();
     let node = &inner.nodes[id as usize];
     let Kind::Op(op) = &node.kind else { return None };
-    let wanted: SmallVec<[bool; 4]> = node.inputs.iter().map(|&input| reach.contains(input)).collect();
+    let wanted: SmallVec<[bool; 4]> = node.inputs.iter().map(|&input| reached(input)).collect();
     if !wanted.contains(&true) || !op.is_differentiable() {
         return None;
     }
@@ -126,7 +130,7 @@ fn call_of<'t, T: Element>(
 fn pull_back<'t, T: Element>(
     op: &OpRef<T>,
     call: &Call<'t, T>,
-    cotangents: &mut Cotangents<'t, T>,
+    add: &mut dyn FnMut(u32, Var<'t, T>),
     rule: &mut Rule<'_, 't, T>,
 ) -> bool {
     let tape = call.output.tape;
@@ -154,7 +158,7 @@ fn pull_back<'t, T: Element>(
             tape.fail(Error::new(ErrorKind::Gradient, message).op(op.name()));
             return false;
         }
-        cotangents.add(call.inputs[i].id, contribution.sum_to(&shape));
+        add(call.inputs[i].id, contribution.sum_to(&shape));
     }
     true
 }
@@ -312,7 +316,29 @@ impl<'t, T: Element> Var<'t, T> {
             self.tape.fail(not_differentiable(*constant).op(op));
             return None;
         }
+        if let Some(hidden) = targets.iter().find(|target| self.looks_into_checkpoint(**target)) {
+            self.tape.fail(recomputed(*hidden).op(op));
+            return None;
+        }
         Some(targets.iter().map(|target| target.id).collect())
+    }
+
+    /// Whether a target was recorded in a checkpoint that `self` lies outside of: its values are dropped, and the pullback
+    /// passes it by.
+    fn looks_into_checkpoint(self, target: Var<'t, T>) -> bool {
+        let inner = self.tape.inner.borrow();
+        let wanted = inner.nodes[target.id as usize].checkpoint;
+        if wanted == 0
+            || inner.checkpoints[wanted as usize - 1].again
+            || !matches!(inner.nodes[target.id as usize].kind, Kind::Op(_))
+        {
+            return false;
+        }
+        let mut around = inner.nodes[self.id as usize].checkpoint;
+        while around != 0 && around != wanted {
+            around = inner.checkpoints[around as usize - 1].outer;
+        }
+        around != wanted
     }
 
     /// Whether it is a differentiable leaf, or depends on one.
@@ -383,6 +409,15 @@ fn not_differentiable<T: Element>(target: Var<'_, T>) -> Error {
     let message = format!("{} (recorded at {location}) is not differentiable", inner.equation(target.id));
     let hint =
         "constants, frozen parameters and detached values have no gradient; tape.input(..) makes a leaf that has";
+    Error::new(ErrorKind::Gradient, message).hint(hint)
+}
+
+/// The mistake of a target inside a checkpoint.
+fn recomputed<T: Element>(target: Var<'_, T>) -> Error {
+    let inner = target.tape.inner.borrow();
+    let location = inner.nodes[target.id as usize].location;
+    let message = format!("{} (recorded at {location}) lies inside a checkpoint", inner.equation(target.id));
+    let hint = "it is computed again in the backward pass; make it an input or the result of the checkpoint";
     Error::new(ErrorKind::Gradient, message).hint(hint)
 }
 

@@ -79,24 +79,24 @@ pub(crate) use real_methods;
 
 /// The entries of the registry.
 macro_rules! registered {
-    ($($row:ident $arity:literal),*; $($name:literal $($module:ident)::+),*) => {
+    ($($row:ident $arity:literal),*; $($(#[$when:meta])? $name:literal $($module:ident)::+),*) => {
         &[
             $(Registered::row::<super::$row, $arity>(),)*
-            $(Registered::op($name, super::$($module)::+::<f64>, super::$($module)::+::<f32>),)*
+            $($(#[$when])? Registered::op($name, super::$($module)::+::<f64>, super::$($module)::+::<f32>),)*
         ]
     };
 }
 
 /// Lists rows with their number of operands, and ops with their samples.
 macro_rules! registry {
-    (rows: $($row:ident $arity:literal),* $(,)?; ops: $($name:literal $($module:ident)::+),* $(,)?;) => {
+    (rows: $($row:ident $arity:literal),* $(,)?; ops: $($(#[$when:meta])? $name:literal $($module:ident)::+),* $(,)?;) => {
         // A build that shares generics instantiates every row once, here, instead of in each crate of tests.
         /// Every op.
         #[cfg(all(debug_assertions, not(test)))]
-        pub static REGISTRY: &[Registered] = registered!($($row $arity),*; $($name $($module)::+),*);
+        pub static REGISTRY: &[Registered] = registered!($($row $arity),*; $($(#[$when])? $name $($module)::+),*);
         /// Every op.
         #[cfg(not(all(debug_assertions, not(test))))]
-        pub const REGISTRY: &[Registered] = registered!($($row $arity),*; $($name $($module)::+),*);
+        pub const REGISTRY: &[Registered] = registered!($($row $arity),*; $($(#[$when])? $name $($module)::+),*);
     };
 }
 
@@ -144,5 +144,14 @@ registry! {
         "gather" index::samples::gather,
         "scatter" index::samples::scatter,
         "scatter_add" index::samples::scatter_add,
-        "masked_fill" index::samples::masked_fill;
+        "masked_fill" index::samples::masked_fill,
+        #[cfg(feature = "linalg")] "solve" linalg::samples::solve,
+        #[cfg(feature = "linalg")] "inv" linalg::samples::inv,
+        #[cfg(feature = "linalg")] "det" linalg::samples::det,
+        #[cfg(feature = "linalg")] "logdet" linalg::samples::logdet,
+        #[cfg(feature = "linalg")] "triangular_solve" linalg::samples::triangular_solve,
+        #[cfg(feature = "linalg")] "cholesky" linalg::samples::cholesky_samples,
+        #[cfg(feature = "linalg")] "eigh" linalg::samples::eigh,
+        #[cfg(feature = "linalg")] "svd" linalg::samples::svd,
+        #[cfg(feature = "linalg")] "qr" linalg::samples::qr;
 }

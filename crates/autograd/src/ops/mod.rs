@@ -8,6 +8,8 @@ mod functions;
 mod index;
 mod join;
 mod layout;
+#[cfg(feature = "linalg")]
+mod linalg;
 mod list;
 mod matmul;
 mod random;
@@ -24,6 +26,8 @@ pub use activations::*;
 pub use arithmetic::*;
 pub use functions::*;
 pub use join::{cat, stack};
+#[cfg(feature = "linalg")]
+pub use linalg::Triangle;
 pub use list::REGISTRY;
 pub use real::{Elementwise, Entry, Formula, Real};
 pub use softmax::Share;

@@ -45,8 +45,28 @@ impl Groups {
             }
         }
         let of: Vec<u32> = (0..selection.len() as u32).map(|node| fuser.root(node)).collect();
-        let times = of.iter().map(|&group| fuser.extents[group as usize].time).collect();
+        let mut times: Vec<u32> = of.iter().map(|&group| fuser.extents[group as usize].time).collect();
+        postpone(selection, simplified, &mut times);
         Groups { of, times }
+    }
+}
+
+/// What has no operands (a random draw) runs just before its first reader, not before all else: its memory is not taken
+/// while nobody reads it.
+fn postpone(selection: &Selection, simplified: &Simplified, times: &mut [u32]) {
+    let mut first = vec![u32::MAX; selection.len()];
+    for node in 0..selection.len() as u32 {
+        if simplified.runs(selection, node) && selection.tags[node as usize] != Tag::View {
+            for operand in simplified.operands(selection, node) {
+                let memory = simplified.memory(selection, operand) as usize;
+                first[memory] = first[memory].min(times[node as usize]);
+            }
+        }
+    }
+    for node in 0..selection.len() {
+        if selection.tags[node] == Tag::Op && selection.inputs(node as u32).is_empty() && first[node] != u32::MAX {
+            times[node] = first[node].saturating_sub(1);
+        }
     }
 }
 

@@ -40,6 +40,7 @@ impl<T: Element> Tape<T> {
     /// Computes nodes, as one plan.
     pub(crate) fn run_plan(&self, outputs: &[u32], keep: Keep) -> Result<SmallVec<[Tensor<T>; 8]>> {
         self.first_error()?;
+        self.runs.set(self.runs.get() + 1);
         cache::with_selector(|selector| {
             let check_finite = self.check_finite.get();
             let options = Options { keep: keep == Keep::All, separate: check_finite };

@@ -109,11 +109,19 @@ impl Placer<'_> {
             }
         }
         let asked: Vec<u32> = self.selection.outputs.iter().map(|&output| self.memory(output)).collect();
+        let keep = self.selection.options.keep;
+        let dropped = |node: u32| self.selection.dropped.binary_search(&node).is_ok();
         let kept = kernels
             .iter()
             .flat_map(|kernel| kernel.nodes.iter().copied())
-            .filter(|&node| self.selection.options.keep && self.is_stored(node));
-        let all: Vec<u32> = asked.into_iter().chain(kept).collect();
+            .filter(|&node| keep && !dropped(node) && self.is_stored(node));
+        // What a checkpoint returns lies in memory of the checkpoint.
+        let returned = (0..self.selection.len() as u32)
+            .filter(|&node| keep && self.selection.tags[node as usize] == Tag::View && !dropped(node))
+            .filter(|&node| self.simplified.needed[node as usize])
+            .map(|node| self.memory(node))
+            .filter(|&memory| dropped(memory));
+        let all: Vec<u32> = asked.into_iter().chain(kept).chain(returned).collect();
         for node in all {
             if self.places[node as usize].is_none() {
                 self.places[node as usize] = Some(Place::Result(self.results.len() as u32));

@@ -51,6 +51,8 @@ pub(crate) struct Selection {
     pub(crate) inputs: Vec<u32>,
     pub(crate) starts: Vec<u32>,
     pub(crate) outputs: Vec<u32>,
+    /// Nodes of checkpoints, ascending: they aren't kept. Listed only where anything is.
+    pub(crate) dropped: Vec<u32>,
     pub(crate) options: Options,
 }
 
@@ -89,6 +91,9 @@ impl Selector {
             let tag = tag_of(tape, id);
             if !matches!(tag, Tag::Value | Tag::Number(_) | Tag::Indices) {
                 selection.inputs.extend(read_by(tape, node).map(|input| local[input as usize].1));
+            }
+            if options.keep && node.checkpoint != 0 {
+                selection.dropped.push(place as u32);
             }
             selection.tags.push(tag);
             selection.shapes.push(node.shape.clone());
@@ -162,6 +167,7 @@ impl Selection {
         self.inputs.clear();
         self.starts.clear();
         self.outputs.clear();
+        self.dropped.clear();
     }
 
     /// The number of nodes.
@@ -184,6 +190,7 @@ impl Selection {
         }
         self.inputs.hash(&mut hasher);
         self.outputs.hash(&mut hasher);
+        self.dropped.hash(&mut hasher);
         self.options.hash(&mut hasher);
         hasher.finish()
     }

@@ -59,6 +59,17 @@ pub struct Tape<T: Element = f32> {
     pub(crate) strict: Cell<bool>,
     /// Whether what is recorded is to be replayed: values may then be asked for by `decide` alone.
     pub(crate) replayed: Cell<bool>,
+    /// How often something was computed.
+    pub(crate) runs: Cell<u64>,
+}
+
+/// A stretch of recording whose values are not left on the tape.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Checkpoint {
+    /// The one around it; 0 for none.
+    pub(crate) outer: u32,
+    /// Whether it is computed again by a pullback.
+    pub(crate) again: bool,
 }
 
 pub(crate) struct Inner<T: Element> {
@@ -79,6 +90,9 @@ pub(crate) struct Inner<T: Element> {
     /// Random draws recorded so far: each gets a stream of its own.
     draws: u64,
     error: Option<Error>,
+    /// The checkpoint that is recorded now; 0 for none.
+    checkpoint: u32,
+    pub(crate) checkpoints: Vec<Checkpoint>,
     /// The node whose pullback is being recorded: what is recorded then carries its source line and scope.
     origin: Option<(&'static Location<'static>, u32)>,
 }
@@ -100,6 +114,19 @@ impl<T: Element> Tape<T> {
         Tape::with(Mode::Inference, 0)
     }
 
+    /// A tape for a function of its own, with the mode and the seed of this one; its random draws come after this one's.
+    pub(crate) fn aside(&self) -> Self {
+        let tape = Tape::with(self.mode, self.seed);
+        tape.inner.borrow_mut().draws = self.inner.borrow().draws;
+        tape
+    }
+
+    /// Counts the random draws of a tape that was recorded aside.
+    pub(crate) fn join_draws(&self, aside: &Self) {
+        let draws = aside.inner.borrow().draws;
+        self.inner.borrow_mut().draws = draws;
+    }
+
     fn with(mode: Mode, seed: u64) -> Self {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
@@ -111,6 +138,7 @@ impl<T: Element> Tape<T> {
             check_finite: Cell::new(false),
             strict: Cell::new(false),
             replayed: Cell::new(false),
+            runs: Cell::new(0),
         }
     }
 
@@ -141,6 +169,23 @@ impl<T: Element> Tape<T> {
             }
         }
         let _leave = Leave(self, self.inner.borrow_mut().enter(name));
+        record()
+    }
+
+    /// Records nodes whose values a run does not leave on the tape, unless they are asked for.
+    pub(crate) fn in_checkpoint<R>(&self, again: bool, record: impl FnOnce() -> R) -> R {
+        struct Leave<'a, T: Element>(&'a Tape<T>, u32);
+        impl<T: Element> Drop for Leave<'_, T> {
+            fn drop(&mut self) {
+                self.0.inner.borrow_mut().checkpoint = self.1;
+            }
+        }
+        let outer = {
+            let inner = &mut *self.inner.borrow_mut();
+            inner.checkpoints.push(Checkpoint { outer: inner.checkpoint, again });
+            std::mem::replace(&mut inner.checkpoint, inner.checkpoints.len() as u32)
+        };
+        let _leave = Leave(self, outer);
         record()
     }
 
@@ -277,6 +322,8 @@ impl<T: Element> Inner<T> {
             decisions: Vec::new(),
             draws: 0,
             error: None,
+            checkpoint: 0,
+            checkpoints: Vec::new(),
             origin: None,
         }
     }
@@ -300,6 +347,8 @@ impl<T: Element> Inner<T> {
         self.decisions.clear();
         self.draws = 0;
         self.error = None;
+        self.checkpoint = 0;
+        self.checkpoints.clear();
         self.origin = None;
     }
 

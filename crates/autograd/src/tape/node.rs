@@ -37,4 +37,6 @@ pub(crate) struct Node<T: Element> {
     /// Whether a differentiable leaf is reached from here.
     pub(crate) active: bool,
     pub(crate) hash: u64,
+    /// The checkpoint that it was recorded in, counted from 1: what a run computes of it is not left on the tape.
+    pub(crate) checkpoint: u32,
 }

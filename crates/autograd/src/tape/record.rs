@@ -12,7 +12,7 @@ use super::var::{POISONED, Var};
 use super::{Inner, Tape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
-use crate::module::Param;
+use crate::module::{Param, ParamId};
 use crate::tensor::{IndexTensor, Shape, Tensor};
 
 impl<T: Element> Tape<T> {
@@ -62,14 +62,20 @@ impl<T: Element> Tape<T> {
     /// buffer is not differentiable.
     #[track_caller]
     pub fn param(&self, parameter: &Param<T>) -> Var<'_, T> {
-        if let Some(&id) = self.inner.borrow().parameters.get(&parameter.id()) {
+        self.parameter_leaf(parameter.id(), parameter.value(), parameter.is_trained())
+    }
+
+    /// The leaf of a parameter of which the identity and the value are known.
+    #[track_caller]
+    pub(crate) fn parameter_leaf(&self, parameter: ParamId, value: &Tensor<T>, trained: bool) -> Var<'_, T> {
+        if let Some(&id) = self.inner.borrow().parameters.get(&parameter) {
             return Var { tape: self, id };
         }
-        let leaf = self.leaf(Kind::Parameter(parameter.id()), parameter.value().clone());
+        let leaf = self.leaf(Kind::Parameter(parameter), value.clone());
         if !leaf.is_poisoned() {
             let mut inner = self.inner.borrow_mut();
-            inner.nodes[leaf.id as usize].active = parameter.is_trained();
-            inner.parameters.insert(parameter.id(), leaf.id);
+            inner.nodes[leaf.id as usize].active = trained;
+            inner.parameters.insert(parameter, leaf.id);
         }
         leaf
     }
@@ -177,7 +183,8 @@ impl<T: Element> Tape<T> {
             return self.fail(Error::new(ErrorKind::Argument, "a tape holds at most 4294967295 nodes"));
         };
         let (location, scope) = inner.origin(Location::caller());
-        inner.nodes.push(Node { kind, inputs, shape, location, scope, active, hash });
+        let checkpoint = inner.checkpoint;
+        inner.nodes.push(Node { kind, inputs, shape, location, scope, active, hash, checkpoint });
         inner.values.push(value);
         Var { tape: self, id }
     }

@@ -1,11 +1,18 @@
 //! Transforms: functions in, the values of their derivatives out. Every order: a function may itself take gradients.
 
+mod checkpoint;
+mod implicit;
+mod per_example;
+
 use crate::error::Result;
 use crate::kernels::number::Element;
 use crate::run::Keep;
 use crate::tape::Tape;
 use crate::tape::var::Var;
 use crate::tensor::{Shape, Tensor};
+pub use checkpoint::{checkpoint, checkpoint_many};
+pub use implicit::{Implicit, fixed_point, root};
+pub use per_example::{per_example_grads, per_example_grads_of};
 
 /// `∇f(x)`, for a function of one tensor to one number.
 ///
@@ -190,6 +197,42 @@ pub fn hvp<T: Element>(
     g.vjp_or_zero(tape.constant(v).expand(x.shape()), x).value()
 }
 
+/// `∂²f/∂xᵢ²`, of the shape of `x`, for a function to one number.
+///
+/// Every element is read off a Hessian-vector product with a unit vector, recorded once: as much work as the whole
+/// Hessian, in the memory of `x`.
+///
+/// # Errors
+/// As [`grad`].
+///
+/// ```
+/// use wengert_autograd::{Tensor, transform::hessian_diagonal};
+/// let d = hessian_diagonal(|x| (x * x * x).sum() + x.prod(), &Tensor::from([1.0, 2.0]))?;
+/// assert_eq!(d.to_vec(), [6.0, 12.0]);                      // 6 x: the product has no square in it
+/// # Ok::<(), wengert_autograd::Error>(())
+/// ```
+#[track_caller]
+pub fn hessian_diagonal<T: Element>(
+    f: impl for<'t> FnOnce(Var<'t, T>) -> Var<'t, T>,
+    x: &Tensor<T>,
+) -> Result<Tensor<T>> {
+    let tape = Tape::new();
+    let x = tape.input(x);
+    let [g] = f(x).grad([x]);
+    g.value()?;
+    if !g.reaches(x) {
+        return Ok(Tensor::zeros(x.shape()));
+    }
+    let unit = tape.input(Tensor::zeros(x.shape()));
+    let product = g.vjp_or_zero(unit, x);
+    let mut diagonal = vec![T::of(0.0); x.shape().volume()];
+    for (i, element) in diagonal.iter_mut().enumerate() {
+        tape.rebind(unit, Tensor::from_fn(x.shape(), |place| T::of(if place == i { 1.0 } else { 0.0 })));
+        *element = tape.run_plan(&[product.id], Keep::Nothing)?[0].as_slice()[i];
+    }
+    Tensor::from_vec(x.shape(), diagonal)
+}
+
 impl<'t, T: Element> Var<'t, T> {
     /// The gradients with respect to any number of targets; none after a mistake.
     #[track_caller]
@@ -249,7 +292,7 @@ impl<'t, T: Element> Var<'t, T> {
 
     /// Whether `self` depends on a target.
     fn reaches(self, target: Var<'t, T>) -> bool {
-        super::Reach::of(self.tape, self.id, &[target.id]).contains(self.id)
+        crate::grad::Reach::of(self.tape, self.id, &[target.id]).contains(self.id)
     }
 }
 
