@@ -1,5 +1,5 @@
 //! Checking: derivatives against differences. Uses only the public face of the crate, so that what it proves is what
-//! users get.
+//! users get; and, to say which op is to blame, the tape's own window on single nodes.
 //!
 //! ```
 //! use wengert_autograd::Tensor;
@@ -11,11 +11,20 @@
 //! # Ok::<(), wengert_autograd::Error>(())
 //! ```
 
+mod blame;
+mod checker;
 pub mod close;
 mod difference;
 mod gradcheck;
+mod json;
+mod judge;
+mod line;
+mod module;
 mod report;
+mod subject;
 
+pub use blame::{Blame, Cause};
 pub use difference::{Difference, Estimate};
 pub use gradcheck::{GradCheck, gradcheck};
-pub use report::{Comparison, GradReport, Verdict};
+pub use module::{Coverage, ModuleReport, Reach, module};
+pub use report::{Comparison, Counts, GradReport, Mode, Reason, Verdict};

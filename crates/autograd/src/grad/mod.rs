@@ -1,6 +1,7 @@
 //! Differentiation: one reverse sweep over the tape, which records the pullbacks as ordinary nodes. Names no op.
 
 mod gradients;
+mod local;
 pub mod transform;
 
 use smallvec::SmallVec;

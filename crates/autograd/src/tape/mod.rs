@@ -96,7 +96,7 @@ impl<T: Element> Tape<T> {
         Tape::with(Mode::Inference, 0)
     }
 
-    fn with(mode: Mode, seed: u64) -> Self {
+    pub(crate) fn with(mode: Mode, seed: u64) -> Self {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         Tape {
