@@ -95,10 +95,7 @@ fn points(pieces: &Pieces, distances: &[f64]) -> Vec<f64> {
 }
 
 fn verdicts(pieces: Pieces, wrong: Option<Error>, points: &[f64]) -> Vec<Verdict> {
-    let function = |x: &[Var<'_, f64>]| x[0].shape().volume();
     let inputs = [Tensor::from_fn([points.len()], |i| points[i])];
-    assert!(!inputs[0].is_empty());
-    let _ = function;
     let report = GradCheck::new().report(|x| x[0].tape().custom(Rule { pieces, wrong }, x), &inputs).expect("a report");
     let diagonal = report.comparisons.iter().filter(|comparison| comparison.output == comparison.position[0]);
     diagonal.map(|comparison| comparison.verdict).collect()
@@ -120,7 +117,8 @@ fn right_rules_raise_no_alarm_across_kinks() {
 #[test]
 fn wrong_rules_beside_kinks_are_not_missed() {
     // Beside a kink, the slope of the other side is wrong too: from where rounding leaves the two sides apart.
-    let errors: [Error; 6] = [|s| s + 0.3, |s| s * 1.001 + 1e-3, |s| -s - 0.1, |s| s - 2.0, |s| s + 1e-4, |_| f64::NAN];
+    let errors: [Error; 6] =
+        [|s| s + 0.3, |s| s * 1.001 + 2.7e-3, |s| -s - 0.1, |s| s - 2.0, |s| s + 1e-4, |_| f64::NAN];
     let mut count = 0;
     for pieces in FUNCTIONS {
         let points = points(&pieces, &DISTANCES[5..]);

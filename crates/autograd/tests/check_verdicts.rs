@@ -87,17 +87,11 @@ fn wrong_slopes_are_mismatches_at_every_scale() {
 
 #[test]
 fn a_kink_at_the_point_is_no_failure_where_the_number_is_a_subgradient() {
-    for (slope, right) in [(0.0, true), (1.0, true), (-1.0, true), (0.3, true), (1.01, false), (-1.001, false)] {
-        let slopes: fn(f64) -> f64 = match (slope * 1000.0) as i32 {
-            0 => |_| 0.0,
-            1000 => |_| 1.0,
-            -1000 => |_| -1.0,
-            300 => |_| 0.3,
-            1010 => |_| 1.01,
-            _ => |_| -1.001,
-        };
-        let report = at(0.0, f64::abs, slopes);
-        assert_eq!(report.is_ok(), right, "{slope}: {report}");
+    let slopes: [(fn(f64) -> f64, bool); 6] =
+        [(|_| 0.0, true), (|_| 1.0, true), (|_| -1.0, true), (|_| 0.3, true), (|_| 1.01, false), (|_| -1.001, false)];
+    for (slope, right) in slopes {
+        let report = at(0.0, f64::abs, slope);
+        assert_eq!(report.is_ok(), right, "{report}");
         if right {
             let Verdict::Kink { left, right } = report.comparisons[0].verdict else { panic!("{report}") };
             assert_close!([left, right], [-1.0, 1.0], rtol = 1e-9);

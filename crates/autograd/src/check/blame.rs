@@ -136,7 +136,7 @@ impl<T: Element> Subject<T> for Passing<'_, T> {
 }
 
 /// Finds where the first mismatch comes from; none where every op is right by itself.
-pub(super) fn find<T: Element, S: Subject<T>>(checker: &Checker<'_, T, S>, report: &GradReport) -> Option<Blame> {
+pub(super) fn find<T: Element>(checker: &Checker<'_, T>, report: &GradReport) -> Option<Blame> {
     let order = report.mismatches().map(|mismatch| mismatch.order).min()?;
     let first: Vec<&Comparison> = report.mismatches().filter(|mismatch| mismatch.order == order).collect();
     let worst = first.iter().copied().max_by(|a, b| a.distance().total_cmp(&b.distance()))?;
@@ -193,7 +193,7 @@ fn wrong_pullback<T: Element>(tape: &Tape<T>, node: u32, order: usize, settings:
 }
 
 /// The element of an operand whose derivative is most wrong: of one output where there are few, else of a weighted sum.
-fn element_of<T: Element>(along: &Checker<'_, T, Replica<'_, T>>, order: usize) -> Option<Comparison> {
+fn element_of<T: Element>(along: &Checker<'_, T>, order: usize) -> Option<Comparison> {
     let few = order == 1 && {
         let tape = along.subject.tape();
         along.subject.record(&tape, along.values).is_ok_and(|(_, output)| output.shape().volume() <= SHOWN)
@@ -212,7 +212,7 @@ fn element_of<T: Element>(along: &Checker<'_, T, Replica<'_, T>>, order: usize) 
 }
 
 /// The op among those that a pullback recorded that is itself wrong, or cuts the derivative off.
-fn inside<T: Element>(along: &Checker<'_, T, Replica<'_, T>>, order: usize) -> Option<String> {
+fn inside<T: Element>(along: &Checker<'_, T>, order: usize) -> Option<String> {
     let tape = along.subject.tape();
     let (leaves, outputs) = along.outputs(&tape, along.values, order).ok()?;
     tape.eval_all(&outputs).ok()?;
@@ -224,8 +224,8 @@ fn inside<T: Element>(along: &Checker<'_, T, Replica<'_, T>>, order: usize) -> O
 }
 
 /// The node that lets the value pass and not the derivative, and without which the tape says what differences say.
-fn cut<T: Element, S: Subject<T>>(
-    checker: &Checker<'_, T, S>,
+fn cut<T: Element>(
+    checker: &Checker<'_, T>,
     tape: &Tape<T>,
     leaves: &[Var<'_, T>],
     output: Var<'_, T>,

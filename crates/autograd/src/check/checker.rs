@@ -28,9 +28,10 @@ pub(super) struct Settings {
 }
 
 /// A subject at a point.
-pub(super) struct Checker<'a, T: Element, S> {
+#[derive(Clone, Copy)]
+pub(super) struct Checker<'a, T: Element> {
     pub(super) settings: Settings,
-    pub(super) subject: &'a S,
+    pub(super) subject: &'a dyn Subject<T>,
     pub(super) values: &'a [Tensor<T>],
     pub(super) names: &'a [Arc<str>],
 }
@@ -62,7 +63,7 @@ pub(super) fn weights<T: Element>(shape: &Shape, seed: u64) -> Tensor<T> {
     })
 }
 
-impl<T: Element, S: Subject<T>> Checker<'_, T, S> {
+impl<T: Element> Checker<'_, T> {
     /// Records the function, or the gradients one order below.
     pub(super) fn outputs<'t>(&self, tape: &'t Tape<T>, values: &[Tensor<T>], order: usize) -> Result<Record<'t, T>> {
         let (leaves, output) = self.subject.record(tape, values)?;
@@ -235,14 +236,14 @@ impl<T: Element, S: Subject<T>> Checker<'_, T, S> {
                 let rows = &base.jacobian.rows;
                 let analytic: Vec<f64> = rows.iter().map(|row| row[input].as_slice()[element].to_f64()).collect();
                 let place = Comparison { position: position(tensor.shape(), element), ..self.blank(order, input) };
-                let function = |at: f64| {
+                let mut function = |at: f64| {
                     let mut moved = self.values.to_vec();
                     let rounded = T::of(at);
                     moved[input].as_mut_slice()[element] = rounded;
                     Ok((rounded.to_f64(), self.evaluate(&moved, order)?))
                 };
                 let at = tensor.as_slice()[element].to_f64();
-                let line = Line::new(at, &base.middle, self.settings.steps, function);
+                let line = Line::new(at, &base.middle, self.settings.steps, &mut function);
                 self.compare(line, base, &analytic, &place, report);
             }
         }
@@ -270,8 +271,8 @@ impl<T: Element, S: Subject<T>> Checker<'_, T, S> {
         for input in (0..self.values.len()).filter(|&input| !self.values[input].is_empty()) {
             let direction = self.direction(input);
             let analytic: Vec<f64> = base.jacobian.rows.iter().map(|row| dot(&row[input], &direction)).collect();
-            let function = |t: f64| Ok((t, self.evaluate(&self.along(input, &direction, t), order)?));
-            let line = Line::new(0.0, &base.middle, self.settings.steps, function);
+            let mut function = |t: f64| Ok((t, self.evaluate(&self.along(input, &direction, t), order)?));
+            let line = Line::new(0.0, &base.middle, self.settings.steps, &mut function);
             let place = Comparison { directional: true, ..self.blank(order, input) };
             self.compare(line, base, &analytic, &place, report);
         }
@@ -285,8 +286,8 @@ impl<T: Element, S: Subject<T>> Checker<'_, T, S> {
             let (pushed, cotangent, pulled) = guard(|| self.pushed(input, &direction))?;
             let analytic: Vec<f64> = pushed.as_slice().iter().map(|value| value.to_f64()).collect();
             let place = Comparison { directional: true, mode: Mode::Forward, ..self.blank(1, input) };
-            let function = |t: f64| Ok((t, self.evaluate(&self.along(input, &direction, t), 1)?));
-            let line = Line::new(0.0, &base.middle, self.settings.steps, function);
+            let mut function = |t: f64| Ok((t, self.evaluate(&self.along(input, &direction, t), 1)?));
+            let line = Line::new(0.0, &base.middle, self.settings.steps, &mut function);
             self.compare(line, base, &analytic, &place, report);
 
             let (reverse, forward) = (dot(&pulled, &direction), dot(&pushed, &cotangent));
@@ -339,9 +340,9 @@ impl<T: Element, S: Subject<T>> Checker<'_, T, S> {
     }
 
     /// Compares the derivatives of all outputs along one line.
-    fn compare<F: FnMut(f64) -> Result<(f64, Vec<f64>)>>(
+    fn compare(
         &self,
-        mut line: Line<F>,
+        mut line: Line<'_>,
         base: &Base<T>,
         analytic: &[f64],
         place: &Comparison,

@@ -3,7 +3,6 @@
 use super::difference::Estimate;
 use super::line::{Line, Slopes};
 use super::report::{Reason, Verdict};
-use crate::Result;
 
 /// How near is near enough.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,10 +44,7 @@ pub(super) struct Finding {
 }
 
 /// Judges the derivative of one output along a line.
-pub(super) fn judge<F>(line: &mut Line<F>, output: usize, analytic: f64, tolerance: &Tolerance) -> Finding
-where
-    F: FnMut(f64) -> Result<(f64, Vec<f64>)>,
-{
+pub(super) fn judge(line: &mut Line<'_>, output: usize, analytic: f64, tolerance: &Tolerance) -> Finding {
     let nothing = Estimate { value: f64::NAN, error: f64::INFINITY };
     if !line.middle(output).is_finite() {
         return Finding { numeric: nothing, verdict: Verdict::Unresolved(Reason::NotFinite) };
@@ -58,10 +54,7 @@ where
 
 /// Accepts where the largest steps leave no doubt: a sharp estimate, the same slope to both sides, and the same again at
 /// a step that is smaller by orders of magnitude.
-fn quickly<F>(line: &mut Line<F>, output: usize, analytic: f64, tolerance: &Tolerance) -> Option<Finding>
-where
-    F: FnMut(f64) -> Result<(f64, Vec<f64>)>,
-{
+fn quickly(line: &mut Line<'_>, output: usize, analytic: f64, tolerance: &Tolerance) -> Option<Finding> {
     let slopes = line.slopes(output, 0, 0.0);
     let numeric = slopes.central;
     let near = tolerance.at(numeric.value);
@@ -77,10 +70,7 @@ where
 
 /// Takes every step down to rounding, and believes the smallest steps that tell something: what larger ones say counts
 /// only where it agrees, for they may have stepped over a kink.
-fn thoroughly<F>(line: &mut Line<F>, output: usize, analytic: f64, tolerance: &Tolerance) -> Finding
-where
-    F: FnMut(f64) -> Result<(f64, Vec<f64>)>,
-{
+fn thoroughly(line: &mut Line<'_>, output: usize, analytic: f64, tolerance: &Tolerance) -> Finding {
     let noise = line.noise(output);
     let windows: Vec<Slopes> = (0..line.count() - 2).map(|first| line.slopes(output, first, noise)).collect();
     let told = |slopes: &&Slopes| tolerance.resolves(slopes.left) && tolerance.resolves(slopes.right);
@@ -90,14 +80,20 @@ where
         return Finding { numeric, verdict: Verdict::Unresolved(line.reason(output)) };
     };
     if !nearest.agree(tolerance.at(nearest.left.value.abs().max(nearest.right.value.abs()))) {
-        return at_kink(nearest, analytic, tolerance);
+        return at_kink(nearest, &windows, analytic, tolerance);
     }
     let numeric = refined(nearest, &windows, tolerance);
+    let near = tolerance.at(numeric.value);
     if tolerance.agrees(analytic, numeric) {
         return Finding { numeric, verdict: Verdict::Pass };
     }
-    // A function that rounds to steps is flat near by, and has its slope further away.
-    let wider = |slopes: &Slopes| tolerance.resolves(slopes.central) && tolerance.agrees(analytic, slopes.central);
+    // A function that rounds to steps is flat near by, and has another slope further away.
+    let wider = |slopes: &Slopes| {
+        let central = slopes.central;
+        let other = (central.value - numeric.value).abs() > near + central.error + numeric.error;
+        let same = (analytic - central.value).abs() <= tolerance.resolution(central.value);
+        tolerance.resolves(central) && same && other
+    };
     if line.is_flat(output) && windows.iter().any(wider) {
         return Finding { numeric, verdict: Verdict::Unresolved(Reason::Steps) };
     }
@@ -105,17 +101,25 @@ where
 }
 
 /// The slopes to both sides differ: a number between them is a subgradient.
-fn at_kink(nearest: &Slopes, analytic: f64, tolerance: &Tolerance) -> Finding {
+fn at_kink(nearest: &Slopes, windows: &[Slopes], analytic: f64, tolerance: &Tolerance) -> Finding {
+    let on_left = sharpest(nearest.left, windows.iter().map(|slopes| slopes.left), tolerance);
+    let on_right = sharpest(nearest.right, windows.iter().map(|slopes| slopes.right), tolerance);
     // Adding zero turns -0 into 0.
-    let (left, right) = (nearest.left.value + 0.0, nearest.right.value + 0.0);
-    let low = left.min(right);
-    let high = left.max(right);
-    let slack = tolerance.at(low.abs().max(high.abs())) + nearest.left.error.max(nearest.right.error);
-    let side = if (analytic - left).abs() < (analytic - right).abs() { nearest.left } else { nearest.right };
+    let (left, right) = (on_left.value + 0.0, on_right.value + 0.0);
+    let (low, high) = (left.min(right), left.max(right));
+    let slack = tolerance.at(low.abs().max(high.abs())) + on_left.error.max(on_right.error);
+    let side = if (analytic - left).abs() < (analytic - right).abs() { on_left } else { on_right };
     match low - slack <= analytic && analytic <= high + slack {
         true => Finding { numeric: side, verdict: Verdict::Kink { left, right } },
         false => Finding { numeric: side, verdict: Verdict::Mismatch },
     }
+}
+
+/// The sharpest of several slopes among those that agree with one.
+fn sharpest(start: Estimate, others: impl Iterator<Item = Estimate>, tolerance: &Tolerance) -> Estimate {
+    let slack = tolerance.at(start.value);
+    let agrees = |other: &Estimate| (other.value - start.value).abs() <= slack + start.error + other.error;
+    others.filter(agrees).fold(start, |best, other| if other.error < best.error { other } else { best })
 }
 
 /// The sharpest of the central slopes that agree with the nearest ones, each over a smooth piece.
@@ -126,10 +130,6 @@ fn refined(nearest: &Slopes, windows: &[Slopes], tolerance: &Tolerance) -> Estim
     };
     let start = if nearest.central.error <= both.error { nearest.central } else { both };
     let slack = tolerance.at(start.value);
-    let agrees = |slopes: &&Slopes| {
-        let (central, distance) = (slopes.central, (slopes.central.value - start.value).abs());
-        slopes.agree(slack) && distance <= slack + start.error + central.error && central.error < start.error
-    };
-    let best = windows.iter().filter(agrees).map(|slopes| slopes.central);
-    best.min_by(|a, b| a.error.total_cmp(&b.error)).unwrap_or(start)
+    let smooth = windows.iter().filter(|slopes| slopes.agree(slack)).map(|slopes| slopes.central);
+    sharpest(start, smooth, tolerance)
 }

@@ -41,11 +41,14 @@ impl Slopes {
     }
 }
 
-/// A function on a line. The function is given where to go, and returns where it went (after rounding) and its values.
-pub(super) struct Line<F> {
+/// A function on a line: is given where to go, and returns where it went (after rounding) and its values.
+pub(super) type Walk<'f> = &'f mut dyn FnMut(f64) -> Result<(f64, Vec<f64>)>;
+
+/// What is known of a function on a line.
+pub(super) struct Line<'f> {
     at: f64,
     steps: Steps,
-    function: F,
+    function: Walk<'f>,
     middle: Vec<f64>,
     levels: Vec<Option<Level>>,
     /// The first mistake beside the point.
@@ -53,9 +56,9 @@ pub(super) struct Line<F> {
     reshaped: bool,
 }
 
-impl<F: FnMut(f64) -> Result<(f64, Vec<f64>)>> Line<F> {
+impl<'f> Line<'f> {
     /// The line through `at`, where the values are `middle`.
-    pub(super) fn new(at: f64, middle: &[f64], steps: Steps, function: F) -> Self {
+    pub(super) fn new(at: f64, middle: &[f64], steps: Steps, function: Walk<'f>) -> Self {
         let (largest, smallest) = (steps.largest, 12.0 * steps.epsilon);
         let count = (largest / smallest).log2().floor().clamp(steps.window as f64, 64.0) as usize;
         let levels = vec![None; count];
@@ -170,14 +173,22 @@ impl<F: FnMut(f64) -> Result<(f64, Vec<f64>)>> Line<F> {
         if near.iter().any(|value| value.is_infinite()) {
             return Reason::InfiniteBeside;
         }
-        // A slope that grows with every halving of the step, on one side at least.
-        let mut slope = |level: usize| {
-            let at = self.at;
+        if self.is_steep(output) { Reason::Steep } else { Reason::Noisy }
+    }
+
+    /// Whether the slope to one side grows with falling steps and keeps its sign; that of noise changes it.
+    fn is_steep(&mut self, output: usize) -> bool {
+        let (at, last, middle) = (self.at, self.levels.len() - 1, self.middle[output]);
+        let mut slopes = |level: usize| {
             let Level { left: (low, below), right: (high, above) } = self.level(level);
-            ((above[output] - middle) / (high - at)).abs().max(((middle - below[output]) / (at - low)).abs())
+            [(middle - below[output]) / (at - low), (above[output] - middle) / (high - at)]
         };
-        let (far, near) = (slope(last / 2), slope(last - 3));
-        let steep = near > 8.0 * far && slope(last / 4) < far && far > 0.0;
-        if steep { Reason::Steep } else { Reason::Noisy }
+        let near: Vec<[f64; 2]> = (last.saturating_sub(9)..=last).map(&mut slopes).collect();
+        let far = slopes(last / 2);
+        (0..2).any(|side| {
+            let nearest = near[near.len() - 1][side];
+            let keeps = near.iter().all(|slopes| slopes[side] * nearest > 0.0);
+            keeps && nearest.abs() > 8.0 * far[side].abs()
+        })
     }
 }

@@ -20,6 +20,7 @@ mod json;
 mod judge;
 mod line;
 mod module;
+mod precision;
 mod report;
 mod subject;
 
@@ -27,4 +28,5 @@ pub use blame::{Blame, Cause};
 pub use difference::{Difference, Estimate};
 pub use gradcheck::{GradCheck, gradcheck};
 pub use module::{Coverage, ModuleReport, Reach, module};
+pub use precision::{Generic, Precision, precision};
 pub use report::{Comparison, Counts, GradReport, Mode, Reason, Verdict};

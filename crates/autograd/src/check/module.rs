@@ -186,21 +186,24 @@ impl GradCheck {
         loss: impl for<'t> Fn(&M, &'t Tape<T>) -> Var<'t, T>,
     ) -> Result<ModuleReport> {
         let all = model.named_parameters();
+        let parameters: Vec<&Param<T>> = all.iter().map(|entry| entry.1).filter(|entry| entry.is_trained()).collect();
+        let subject = Loss { model, parameters, loss, training: self.training };
+        self.cover(&subject, &all)
+    }
+
+    /// Compiled once for each element type, however many models are checked.
+    fn cover<T: Element>(&self, subject: &dyn Subject<T>, all: &[(String, &Param<T>)]) -> Result<ModuleReport> {
         let trained: Vec<&(String, &Param<T>)> = all.iter().filter(|entry| entry.1.is_trained()).collect();
         let values: Vec<Tensor<T>> = trained.iter().map(|entry| entry.1.value().clone()).collect();
         let names: Vec<Arc<str>> = trained.iter().map(|entry| format!("parameter {:?}", entry.0).into()).collect();
-        let parameters = trained.iter().map(|entry| entry.1).collect();
-        let subject = Loss { model, parameters, loss, training: self.training };
-
         let most = self.elements.unwrap_or(SAMPLED);
         let elements = self.elements(most);
-        let mut gradients = elements.check(&subject, &values, &names)?;
-        elements.along(&subject, &values, &names, &mut gradients)?;
+        let mut gradients = elements.check(subject, &values, &names)?;
+        elements.along(subject, &values, &names, &mut gradients)?;
 
-        let reaches = guard(|| reaches(&subject, &values))?;
-        let mut reaches = reaches.into_iter();
+        let mut reaches = guard(|| reaches(subject, &values))?.into_iter();
         let mut coverage = vec![];
-        for (path, parameter) in &all {
+        for (path, parameter) in all {
             let reach = match parameter.is_trained() {
                 true => reaches.next().unwrap_or(Reach::Frozen),
                 false => Reach::Frozen,
@@ -215,7 +218,7 @@ impl GradCheck {
 }
 
 /// What the loss does with each parameter.
-fn reaches<T: Element>(subject: &impl Subject<T>, values: &[Tensor<T>]) -> Result<Vec<Reach>> {
+fn reaches<T: Element>(subject: &dyn Subject<T>, values: &[Tensor<T>]) -> Result<Vec<Reach>> {
     let tape = subject.tape();
     let (leaves, output) = subject.record(&tape, values)?;
     let ones = tape.constant(Tensor::ones(output.shape()));
