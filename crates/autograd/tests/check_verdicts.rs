@@ -6,6 +6,8 @@ use wengert_autograd::check::{GradCheck, GradReport, Mode, Reason, Verdict, grad
 use wengert_autograd::ndarray::{ArrayViewD, ArrayViewMutD};
 use wengert_autograd::{CustomOp, ErrorKind, Pullback, Result, Shape, Tape, Tensor, Var, assert_close};
 
+type Slope = fn(f64) -> f64;
+
 /// A function of one number by its value and its slope, right or wrong.
 struct Curve {
     value: fn(f64) -> f64,
@@ -87,7 +89,7 @@ fn wrong_slopes_are_mismatches_at_every_scale() {
 
 #[test]
 fn a_kink_at_the_point_is_no_failure_where_the_number_is_a_subgradient() {
-    let slopes: [(fn(f64) -> f64, bool); 6] =
+    let slopes: [(Slope, bool); 6] =
         [(|_| 0.0, true), (|_| 1.0, true), (|_| -1.0, true), (|_| 0.3, true), (|_| 1.01, false), (|_| -1.001, false)];
     for (slope, right) in slopes {
         let report = at(0.0, f64::abs, slope);

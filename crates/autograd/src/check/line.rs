@@ -154,7 +154,6 @@ impl<'f> Line<'f> {
     /// Why no slope can be had at the point.
     pub(super) fn reason(&mut self, output: usize) -> Reason {
         let last = self.levels.len() - 1;
-        let middle = self.middle[output];
         if self.failure.is_some() {
             return Reason::Fails;
         }
