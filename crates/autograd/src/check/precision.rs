@@ -53,7 +53,7 @@ impl fmt::Display for Precision {
 /// struct Naive;
 /// impl Generic for Naive {
 ///     fn call<'t, T: Element>(&self, x: &[Var<'t, T>]) -> Var<'t, T> {
-///         (x[0].exp() + 1.0).ln()                          // loses all digits far below zero
+///         (x[0].exp() + T::of(1.0)).ln()                          // loses all digits far below zero
 ///     }
 /// }
 /// let x = [Tensor::from([-14.0f32, -0.5, 3.0])];
