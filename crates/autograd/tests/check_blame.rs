@@ -63,7 +63,7 @@ fn rules() -> [Wrong; 24] {
         0 "factor two": |a, b| a * a + b => |a, _, _, g| [g * a, Some(g)];
         0 "a thousandth": |a, b| a.tanh() + b => |_, b, y, g| [g * (1.0 - (y - b).square()) * 1.001, Some(g)];
         0 "a hundredth": |a, b| a.exp() + b => |a, _, _, g| [g * a.exp() * 1.01, Some(g)];
-        0 "swapped": |a, b| a * b => |a, b, _, g| [g * a, Some(g * b)];
+        0 "swapped": |a, b| a * b => |a, _, _, g| [g * a, Some(g * a)];
         1 "operand missing": |a, b| a * b => |_, b, _, g| [g * b, None];
         1 "wrong second": |a, b| a - b => |_, _, _, g| [g, Some(g)];
         0 "forgotten cotangent": |a, b| a.sin() + b => |a, _, _, g| [a.cos() + g * 0.0, Some(g)];
