@@ -54,9 +54,13 @@ impl<'t, T: Element> Var<'t, T> {
         tape.first_error()?;
         let mut rows = Vec::with_capacity(shape.volume());
         for element in 0..shape.volume() {
-            let direction = Tensor::from_fn(shape.clone(), |i| T::of(if i == element { 1.0 } else { 0.0 }));
+            // Not 1, whose square and magnitude are 1 too: a pullback has to be linear. Scaling by 2 rounds nothing; adding
+            // zero turns -0 into 0.
+            let direction = Tensor::from_fn(shape.clone(), |i| T::of(if i == element { -2.0 } else { 0.0 }));
             tape.rebind(unit, direction);
-            rows.push(tape.run_plan(&row, Keep::Nothing)?.into_vec());
+            let scaled = tape.run_plan(&row, Keep::Nothing)?;
+            let back = |value: T| value * T::of(-0.5) + T::of(0.0);
+            rows.push(scaled.iter().map(|row| row.map_values(back)).collect());
         }
         Ok(rows)
     }
