@@ -136,15 +136,27 @@ impl Difference {
 }
 
 /// Neville's scheme for one result: the last row, and the entry that its neighbours agree with best.
-#[derive(Clone, Debug, Default)]
-struct Table {
+#[derive(Clone, Debug)]
+pub(super) struct Table {
+    /// What half a step does to the leading error: 4 for central differences, 2 for those to one side.
+    base: f64,
     row: Vec<f64>,
     best: Option<Estimate>,
 }
 
+impl Default for Table {
+    fn default() -> Self {
+        Table::new(4.0)
+    }
+}
+
 impl Table {
+    pub(super) fn new(base: f64) -> Self {
+        Table { base, row: vec![], best: None }
+    }
+
     /// Adds a difference at half the step of the one before; `rounding` is what the values' last digits make of it.
-    fn add(&mut self, difference: f64, rounding: f64) {
+    pub(super) fn add(&mut self, difference: f64, rounding: f64) {
         if !difference.is_finite() {
             self.row.clear();
             return;
@@ -152,7 +164,7 @@ impl Table {
         let mut next = vec![difference];
         let mut factor = 1.0;
         for (order, &before) in self.row.iter().enumerate() {
-            factor *= 4.0;
+            factor *= self.base;
             let entry = next[order] + (next[order] - before) / (factor - 1.0);
             // Agreement by chance is no better than the rounding of the values.
             let error = (entry - next[order]).abs().max((entry - before).abs()) + rounding;
@@ -164,7 +176,7 @@ impl Table {
         self.row = next;
     }
 
-    fn best(&self) -> Estimate {
+    pub(super) fn best(&self) -> Estimate {
         self.best.unwrap_or(Estimate { value: f64::NAN, error: f64::INFINITY })
     }
 }

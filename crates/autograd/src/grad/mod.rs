@@ -3,6 +3,7 @@
 mod altered;
 mod gradients;
 mod krylov;
+mod local;
 mod region;
 mod replay;
 pub mod transform;

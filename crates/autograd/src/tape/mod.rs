@@ -127,7 +127,7 @@ impl<T: Element> Tape<T> {
         self.inner.borrow_mut().draws = draws;
     }
 
-    fn with(mode: Mode, seed: u64) -> Self {
+    pub(crate) fn with(mode: Mode, seed: u64) -> Self {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         Tape {

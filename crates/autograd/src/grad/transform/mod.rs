@@ -291,7 +291,7 @@ impl<'t, T: Element> Var<'t, T> {
     }
 
     /// Whether `self` depends on a target.
-    fn reaches(self, target: Var<'t, T>) -> bool {
+    pub(crate) fn reaches(self, target: Var<'t, T>) -> bool {
         crate::grad::Reach::of(self.tape, self.id, &[target.id]).contains(self.id)
     }
 }
@@ -305,7 +305,7 @@ impl<T: Element> Tape<T> {
     }
 
     /// Gives a leaf another value of the same shape. What was computed from it must not have been kept.
-    fn rebind(&self, leaf: Var<'_, T>, value: Tensor<T>) {
+    pub(crate) fn rebind(&self, leaf: Var<'_, T>, value: Tensor<T>) {
         self.inner.borrow_mut().values[leaf.id as usize] = Some(value);
     }
 }
