@@ -139,6 +139,7 @@ macro_rules! row {
             const KINKS: &'static [f64] = &[$($kink),*];
 
             #[track_caller]
+            #[inline(always)]
             #[allow(unused_variables, unused_assignments)]
             fn contribution<R: $crate::ops::real::Real>(
                 operand: usize,
