@@ -141,7 +141,6 @@ macro_rules! row {
             // Inlined so that on plain numbers only the wanted operand's expression is left.
             #[inline(always)]
             #[track_caller]
-            #[inline(always)]
             #[allow(unused_variables, unused_assignments)]
             fn contribution<R: $crate::ops::real::Real>(
                 operand: usize,

@@ -2,6 +2,7 @@
 //! once; a tape records partial derivatives. Shares the rows of `ops` with the tensor side, and must not know it.
 
 mod columns;
+mod compiled;
 mod dual;
 mod float;
 mod number;
@@ -12,6 +13,7 @@ mod tape;
 mod traits;
 mod var;
 
+pub use compiled::{Compiled, MapReduce, Outputs, Traced};
 pub use dual::Dual;
 pub use float::IntoNumber;
 pub use number::Scalar;

@@ -13,7 +13,6 @@ use crate::ops::{Elementwise, Formula, Real};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<T: Element> {
     pub(super) id: TypeId,
-    pub(super) arity: usize,
     pub(super) plain: Functions<T>,
     pub(super) dual: Functions<Pair<T>>,
 }
@@ -39,7 +38,6 @@ impl<T: Element> Row<T> {
     pub(super) fn new<F: Elementwise<A>, const A: usize>() -> Self {
         Row {
             id: TypeId::of::<F>(),
-            arity: A,
             plain: Functions { forward: values::<F, T, A>, reverse: contributions::<F, T, A> },
             dual: Functions { forward: dual_values::<F, T, A>, reverse: dual_contributions::<F, T, A> },
         }
@@ -194,7 +192,10 @@ impl<F: Elementwise<A>, T: Element, const A: usize> Kernel for Pull<'_, F, T, A>
 }
 
 #[inline(always)]
-fn pull<F: Elementwise<A>, T: Element, N: Lane<T>, const A: usize, const K: usize>(block: Block<'_, T>, output: &mut [T]) {
+fn pull<F: Elementwise<A>, T: Element, N: Lane<T>, const A: usize, const K: usize>(
+    block: Block<'_, T>,
+    output: &mut [T],
+) {
     let length = output.len();
     let (y, g) = (&block.y[..length], &block.g[..length]);
     let mut x = [y; A];

@@ -193,7 +193,8 @@ impl<T: Element + Scalar<Base = T>> Active for Traced<T> {
     }
 }
 
-number_traits! { [T: Element + Scalar<Base = T>] Traced<T>, T }
+number_traits! { [] Traced<f64>, f64 }
+number_traits! { [] Traced<f32>, f32 }
 
 /// The value, and whether it depends on an input.
 impl<T: Element> fmt::Debug for Traced<T> {
