@@ -1,7 +1,7 @@
 //! Recorded scalar functions, replayed: the time of value and gradient as a multiple of the plain function on f64.
 //!
 //! `cargo run --release -p wengert-benches --bin compiled`, with a part of a name to choose. The objectives are written
-//! once, generically, and their data come from a fixed sequence. Each line is the ratio of medians of one run.
+//! once, generically, and their data come from a fixed sequence. Each line is the ratio of the best times of one run.
 
 use std::time::Instant;
 
@@ -193,28 +193,30 @@ fn lstm<N: Float>(l: usize, b: usize, theta: &[N], sequence: &[f64]) -> N {
     total * number(-1.0 / ((count - 1) * b) as f64)
 }
 
-/// Seconds of each of two tasks: medians of interleaved runs.
-fn medians(mut a: impl FnMut(), mut b: impl FnMut()) -> (f64, f64) {
-    let (mut of_a, mut of_b) = (Vec::new(), Vec::new());
+/// Seconds of each of two tasks: the best of interleaved runs, which is what a run takes that nothing interrupts.
+fn best(mut a: impl FnMut(), mut b: impl FnMut()) -> (f64, f64) {
+    let mut seconds = [f64::INFINITY; 2];
     let begin = Instant::now();
-    while of_a.len() < 7 || (begin.elapsed().as_secs_f64() < 1.0 && of_a.len() < 2001) {
-        for (task, times) in [(&mut a as &mut dyn FnMut(), &mut of_a), (&mut b, &mut of_b)] {
+    let mut rounds = 0;
+    while rounds < 7 || (begin.elapsed().as_secs_f64() < 2.0 && rounds < 5000) {
+        for (task, least) in [&mut a as &mut dyn FnMut(), &mut b].into_iter().zip(&mut seconds) {
             let start = Instant::now();
             task();
-            times.push(start.elapsed().as_secs_f64());
+            *least = least.min(start.elapsed().as_secs_f64());
         }
+        rounds += 1;
     }
-    let median = |times: &mut Vec<f64>| {
-        times.sort_by(f64::total_cmp);
-        times[times.len() / 2]
-    };
-    (median(&mut of_a), median(&mut of_b))
+    (seconds[0], seconds[1])
 }
 
 fn report(name: &str, detail: String, plain: impl FnMut(), gradient: impl FnMut()) {
-    let (plain, gradient) = medians(plain, gradient);
+    let (plain, gradient) = best(plain, gradient);
     let ratio = gradient / plain;
-    println!("{name:20} plain {:9.1} us   gradient {:9.1} us   ratio {ratio:6.2}   {detail}", plain * 1e6, gradient * 1e6);
+    println!(
+        "{name:20} plain {:9.1} us   gradient {:9.1} us   ratio {ratio:6.2}   {detail}",
+        plain * 1e6,
+        gradient * 1e6
+    );
 }
 
 fn bench_gmm(d: usize, k: usize, n: usize) {
@@ -233,7 +235,8 @@ fn bench_compiled(name: &str, x: &[f64], mut plain: impl FnMut(&[f64]) -> f64, f
     let Ok(mut f) = f else { return };
     let mut g = vec![0.0; x.len()];
     let value = f.value_and_gradient(x, &mut g).unwrap_or(f64::NAN);
-    let detail = format!("operations: {}; places: {:?}; difference {:.1e}", f.operations(), f.places(), value - plain(x));
+    let detail =
+        format!("operations: {}; places: {:?}; difference {:.1e}", f.operations(), f.places(), value - plain(x));
     let plain = || _ = std::hint::black_box(plain(std::hint::black_box(x)));
     report(name, detail, plain, || _ = std::hint::black_box(f.value_and_gradient(x, &mut g)));
 }
@@ -271,7 +274,8 @@ fn main() {
             let Ok(mut loss) = MapReduce::record(&x, &rows[..2], |x, row| llsq_term(x, row[0], row[1])) else { return };
             let mut g = vec![0.0; x.len()];
             let plain = || {
-                let sum: f64 = rows.chunks_exact(2).map(|row| llsq_term(std::hint::black_box(&x), row[0], row[1])).sum();
+                let sum: f64 =
+                    rows.chunks_exact(2).map(|row| llsq_term(std::hint::black_box(&x), row[0], row[1])).sum();
                 _ = std::hint::black_box(sum);
             };
             report(&format!("llsq {n} 128"), String::new(), plain, || _ = loss.value_and_gradient(&x, &rows, &mut g));

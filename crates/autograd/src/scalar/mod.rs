@@ -18,7 +18,7 @@ mod transform;
 mod var;
 
 pub use checkpoint::checkpointed_loop;
-pub use compiled::{Compiled, MapReduce, Outputs, Traced};
+pub use compiled::{Compiled, MapReduce, Outputs, Plain, Traced};
 pub use dual::Dual;
 pub use float::IntoNumber;
 pub use forward::Tangents;

@@ -175,15 +175,19 @@ impl<'a, S: Slot, const L: usize> Machine<'a, S, L> {
         }
     }
 
-    /// Calls with the start and the length of parts of a run that fit a buffer.
+    /// The starts of parts of a run that fit a buffer.
+    ///
+    /// A loop over them, not a method with a closure: closures are compiled for themselves, without the vector
+    /// instructions.
     #[inline(always)]
-    fn chunks(run: &Run, mut task: impl FnMut(usize, usize)) {
-        let (count, step) = (run.count as usize, CHUNK / L);
-        let mut start = 0;
-        while start < count {
-            task(start, step.min(count - start));
-            start += step;
-        }
+    fn starts(run: &Run) -> std::iter::StepBy<std::ops::Range<usize>> {
+        (0..run.count as usize).step_by(CHUNK / L)
+    }
+
+    /// The statements of the part that begins at `start`.
+    #[inline(always)]
+    fn part(run: &Run, start: usize) -> usize {
+        (CHUNK / L).min(run.count as usize - start)
     }
 
     #[inline(always)]
@@ -220,7 +224,8 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
     fn each<const A: usize>(&self, run: &Run, function: impl Fn([S; A]) -> S) {
         let machine = &self.0;
         if Machine::<S, L>::is_wide(run) {
-            return Machine::<S, L>::chunks(run, |start, count| {
+            for start in Machine::<S, L>::starts(run) {
+                let count = Machine::<S, L>::part(run, start);
                 let first = machine.fetch(run, 0, start, count, 0);
                 let mut x = [first; A];
                 let mut k = 1;
@@ -237,7 +242,8 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
                     }
                     *y = function(operands);
                 }
-            });
+            }
+            return;
         }
         for i in 0..run.count as usize {
             let mut x = [[S::NOTHING; L]; A];
@@ -267,7 +273,8 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
         let machine = &self.0;
         let width = run.width as usize;
         if Machine::<S, L>::is_wide(run) {
-            return Machine::<S, L>::chunks(run, |start, count| {
+            for start in Machine::<S, L>::starts(run) {
+                let count = Machine::<S, L>::part(run, start);
                 let y = machine.results(run, start, count);
                 y.copy_from_slice(machine.fetch(run, 0, start, count, 0));
                 for k in 1..width {
@@ -277,7 +284,8 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
                         _ => y.iter_mut().zip(x).for_each(|(y, &x)| *y = *y - x),
                     }
                 }
-            });
+            }
+            return;
         }
         for i in 0..run.count as usize {
             let mut y = machine.operand(run, 0, i);
@@ -301,7 +309,10 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
         let head = usize::from(start_given);
         let terms = (run.width as usize - head) / 2;
         if Machine::<S, L>::is_wide(run) {
-            return Machine::<S, L>::chunks(run, |start, count| self.wide_products(run, start_given, start, count));
+            for start in Machine::<S, L>::starts(run) {
+                self.wide_products(run, start_given, start, Machine::<S, L>::part(run, start));
+            }
+            return;
         }
         for i in 0..run.count as usize {
             let mut y = machine.operand(run, 0, i);
@@ -354,13 +365,14 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
     fn row(&self, run: &Run, row: u16) {
         let machine = &self.0;
         let function = S::functions(&machine.program.rows[row as usize]).forward;
-        Machine::<S, L>::chunks(run, |start, count| {
+        for start in Machine::<S, L>::starts(run) {
+            let count = Machine::<S, L>::part(run, start);
             let mut x: [&[S]; MOST] = [&[]; MOST];
             for (k, x) in x.iter_mut().enumerate().take(run.width as usize) {
                 *x = machine.fetch(run, k, start, count, k);
             }
             function(x, machine.results(run, start, count));
-        });
+        }
     }
 }
 
@@ -496,7 +508,8 @@ impl<S: Slot, const L: usize, const ZERO_RULE: bool> Backward<'_, S, L, ZERO_RUL
     #[inline(always)]
     fn wide(&self, run: &Run) {
         let machine = &self.0;
-        Machine::<S, L>::chunks(run, |start, count| {
+        for start in Machine::<S, L>::starts(run) {
+            let count = Machine::<S, L>::part(run, start);
             let g = &*machine.cotangents(run, start, count);
             let active = |k: usize| run.active & (1 << k) != 0;
             let minus = |part: usize| run.signs & (1 << part) != 0;
@@ -529,7 +542,7 @@ impl<S: Slot, const L: usize, const ZERO_RULE: bool> Backward<'_, S, L, ZERO_RUL
                     }
                 }
             }
-        });
+        }
     }
 
     #[inline(always)]
@@ -553,7 +566,8 @@ impl<S: Slot, const L: usize, const ZERO_RULE: bool> Backward<'_, S, L, ZERO_RUL
     fn row(&self, run: &Run, row: u16) {
         let machine = &self.0;
         let function = S::functions(&machine.program.rows[row as usize]).reverse;
-        Machine::<S, L>::chunks(run, |start, count| {
+        for start in Machine::<S, L>::starts(run) {
+            let count = Machine::<S, L>::part(run, start);
             let mut x: [&[S]; MOST] = [&[]; MOST];
             for (k, x) in x.iter_mut().enumerate().take(run.width as usize) {
                 *x = machine.fetch(run, k, start, count, k);
@@ -566,6 +580,6 @@ impl<S: Slot, const L: usize, const ZERO_RULE: bool> Backward<'_, S, L, ZERO_RUL
                 let parts = &*parts;
                 machine.scatter(run, k, start, count, |i| parts[i]);
             }
-        });
+        }
     }
 }

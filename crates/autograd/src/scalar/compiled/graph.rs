@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::rows::Row;
 use crate::kernels::number::Element;
-use crate::ops::{Difference, Elementwise, Negate, Product, Quotient, Reciprocal, Square, Sum2};
+use crate::ops::{Difference, Elementwise, Maximum, Minimum, Negate, Product, Quotient, Reciprocal, Square, Sum2};
 use crate::scalar::traits::Comparison;
 
 /// Where a node has no operand.
@@ -78,6 +78,13 @@ pub(super) struct Guard {
     pub(super) location: &'static Location<'static>,
 }
 
+impl Guard {
+    /// Whether it says that a node is not NaN.
+    pub(super) fn says_number(&self) -> bool {
+        self.a == self.b && !self.outcome && self.relation == Relation::Compared(Comparison::NotEqual)
+    }
+}
+
 /// The recorded operations in the order in which they were made.
 #[derive(Clone, Debug)]
 pub(super) struct Graph<T: Element> {
@@ -87,6 +94,8 @@ pub(super) struct Graph<T: Element> {
     pub(super) inputs: usize,
     known: FxHashMap<Node, u32>,
     guarded: FxHashMap<Guard, ()>,
+    /// Nodes that a guard says are not NaN.
+    numbers: FxHashMap<u32, ()>,
 }
 
 impl<T: Element> Graph<T> {
@@ -99,6 +108,7 @@ impl<T: Element> Graph<T> {
             inputs,
             known: FxHashMap::default(),
             guarded: FxHashMap::default(),
+            numbers: FxHashMap::default(),
         };
         for i in 0..inputs {
             graph.node(Code::Input, [i as u32, NONE, NONE]);
@@ -140,9 +150,100 @@ impl<T: Element> Graph<T> {
         if self.number(guard.a).is_some() && self.number(guard.b).is_some() {
             return;
         }
+        if guard.says_number() && self.is_number(guard.a) {
+            return;
+        }
         if self.guarded.insert(guard, ()).is_none() {
             self.guards.push(guard);
         }
+    }
+
+    /// Whether guards say already that a node is not NaN; if not, this one does. The larger of two numbers is a number.
+    fn is_number(&mut self, index: u32) -> bool {
+        let node = self.nodes[index as usize];
+        let known = |operand: &u32| {
+            let number = self.number(*operand).is_some_and(|value| !value.is_nan());
+            number || self.numbers.contains_key(operand)
+        };
+        let follows = self.is_extreme(node.code) && node.operands().iter().all(known);
+        self.numbers.insert(index, ()).is_some() || follows
+    }
+
+    /// Whether a node is the larger or the smaller of two.
+    fn is_extreme(&self, code: Code) -> bool {
+        match code {
+            Code::Row(row) => {
+                let id = self.rows[row as usize].id;
+                id == TypeId::of::<Maximum>() || id == TypeId::of::<Minimum>()
+            }
+            _ => false,
+        }
+    }
+
+    /// Makes trees of chains `max(max(max(a, b), c), d)`, so that their operations don't wait for each other. The value
+    /// is the same; where several operands tie for the extreme, they may share the derivative in other parts.
+    pub(super) fn balance(&mut self, outputs: &mut [u32], guards: &mut [Guard]) {
+        let mut uses = vec![0_u8; self.nodes.len()];
+        let mut inner = vec![false; self.nodes.len()];
+        let outside = guards.iter().flat_map(|guard| [guard.a, guard.b]).chain(outputs.iter().copied());
+        outside.for_each(|node| uses[node as usize] = 2);
+        for node in &self.nodes {
+            node.operands().iter().for_each(|&i| uses[i as usize] = uses[i as usize].saturating_add(1));
+        }
+        for node in self.nodes.iter().filter(|node| self.is_extreme(node.code)) {
+            for &i in node.operands() {
+                inner[i as usize] |= uses[i as usize] == 1 && self.nodes[i as usize].code == node.code;
+            }
+        }
+        if !inner.contains(&true) {
+            return;
+        }
+        let old = std::mem::take(&mut self.nodes);
+        self.known.clear();
+        let mut place = vec![NONE; old.len()];
+        let mut leaves: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
+        for (i, node) in old.iter().enumerate() {
+            let joined = node.operands().iter().any(|&operand| inner[operand as usize]);
+            if joined || inner[i] {
+                let mut all = Vec::new();
+                for operand in node.operands() {
+                    match leaves.remove(operand) {
+                        Some(more) if all.is_empty() => all = more,
+                        Some(more) => all.extend(more),
+                        None => all.push(place[*operand as usize]),
+                    }
+                }
+                match inner[i] {
+                    true => drop(leaves.insert(i as u32, all)),
+                    false => place[i] = self.tree(node.code, all),
+                }
+                continue;
+            }
+            let mut moved = *node;
+            if !node.operands().is_empty() {
+                moved.args = node.args.map(|operand| if operand == NONE { NONE } else { place[operand as usize] });
+            }
+            place[i] = self.nodes.len() as u32;
+            self.nodes.push(moved);
+        }
+        outputs.iter_mut().for_each(|node| *node = place[*node as usize]);
+        guards.iter_mut().for_each(|guard| (guard.a, guard.b) = (place[guard.a as usize], place[guard.b as usize]));
+    }
+
+    /// Joins nodes by halves, the first of each half, the second of each half and so on: operands lie side by side.
+    fn tree(&mut self, code: Code, mut level: Vec<u32>) -> u32 {
+        while level.len() > 1 {
+            let (half, odd) = (level.len() / 2, level.len() % 2);
+            for i in 0..half {
+                self.nodes.push(Node { code, args: [level[i], level[half + i], NONE] });
+                level[i] = self.nodes.len() as u32 - 1;
+            }
+            if odd == 1 {
+                level[half] = level[2 * half];
+            }
+            level.truncate(half + odd);
+        }
+        level[0]
     }
 
     /// A row of the registry; the arithmetic rows become arithmetic.

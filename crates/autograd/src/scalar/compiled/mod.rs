@@ -19,7 +19,7 @@ mod traced;
 use ndarray::Array2;
 
 pub use reduce::MapReduce;
-pub use traced::Traced;
+pub use traced::{Plain, Traced};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;

@@ -9,6 +9,7 @@ use super::fuse::{Fused, Op, Request, Statement, fuse};
 use super::graph::{Code, Graph, NONE, Relation, from_bits};
 use super::rows::Row;
 use crate::kernels::number::Element;
+use crate::scalar::traits::Comparison;
 
 /// How the operands of a run lie in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,12 @@ pub(super) struct Check {
     pub(super) location: &'static Location<'static>,
 }
 
+impl Check {
+    fn says_number(&self) -> bool {
+        self.a == self.b && !self.outcome && self.relation == Relation::Compared(Comparison::NotEqual)
+    }
+}
+
 /// Statements ready to run.
 #[derive(Clone, Debug)]
 pub(super) struct Program<T: Element> {
@@ -68,6 +75,8 @@ pub(super) struct Program<T: Element> {
     /// Places of the value and the cotangent (`NONE` where nothing flows back) of each output.
     pub(super) outputs: Vec<[u32; 2]>,
     pub(super) checks: Vec<Check>,
+    /// Places of what must not be NaN, in order; they are among the checks too.
+    pub(super) numbers: Vec<u32>,
     pub(super) rows: Vec<Row<T>>,
     /// Places of values.
     pub(super) slots: usize,
@@ -232,6 +241,7 @@ impl<'a, T: Element> Builder<'a, T> {
             constants: std::mem::take(&mut self.constants),
             outputs: self.request.outputs.iter().map(|&node| [self.value(node), self.adjoint(node)]).collect(),
             checks: Vec::new(),
+            numbers: Vec::new(),
             rows: self.graph.rows.clone(),
             slots,
             adjoint_slots,
@@ -240,7 +250,13 @@ impl<'a, T: Element> Builder<'a, T> {
             let (a, b) = (self.value(guard.a), self.value(guard.b));
             let (relation, outcome, location) = (guard.relation, guard.outcome, guard.location);
             program.checks.push(Check { relation, a, b, outcome, location });
+            if guard.says_number() {
+                program.numbers.push(a);
+            }
         }
+        // Behind the others; looked at one by one only where the quick look at all finds one.
+        program.checks.sort_by_key(|check| check.says_number());
+        program.numbers.sort_unstable();
         (0..self.groups.len()).for_each(|run| self.lower(run, &mut program));
         program
     }

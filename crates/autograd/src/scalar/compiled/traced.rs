@@ -1,18 +1,26 @@
 //! The number that a recording computes with.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::Location;
 
+use num_traits::{Float, FloatConst, FromPrimitive};
+
 use super::graph::{Graph, Guard, NONE, Relation};
 use super::rows::Row;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
-use crate::ops::Elementwise;
+use crate::ops::{Elementwise, MultiplyAdd, Product, Sum2};
 use crate::scalar::number::Scalar;
 use crate::scalar::traits::{Active, Comparison, number_traits};
+
+/// What can be recorded: [`f32`] and [`f64`].
+pub trait Plain: Element + Scalar<Base = Self> + Float + FloatConst + FromPrimitive {}
+
+impl Plain for f32 {}
+impl Plain for f64 {}
 
 /// `xᵢ` while a [`Compiled`](super::Compiled) is recorded: a number that notes what is done with it.
 ///
@@ -98,8 +106,13 @@ pub(super) fn record<T: Element>(
     let inputs: Vec<Traced<T>> = x.iter().zip(0..).map(traced).collect();
     let outputs = closure(&inputs);
     let finished = with::<T, _>(id, |recording| {
-        let nodes = outputs.iter().map(|output| recording.node(id, *output, Location::caller())).collect();
-        (recording.graph.take(), nodes, recording.error.take())
+        let nodes = outputs.iter().map(|output| recording.node(id, *output, Location::caller()));
+        let mut nodes: Vec<u32> = nodes.collect();
+        let mut graph = recording.graph.take();
+        let mut guards = std::mem::take(&mut graph.guards);
+        graph.balance(&mut nodes, &mut guards);
+        graph.guards = guards;
+        (graph, nodes, recording.error.take())
     });
     drop(session);
     let (graph, nodes, error) = finished.ok_or_else(|| Error::new(ErrorKind::Tape, "the recording is gone"))?;
@@ -152,7 +165,7 @@ fn ended(location: &Location<'_>) -> ! {
     panic!("a Traced was used at {location} after its recording had ended")
 }
 
-impl<T: Element + Scalar<Base = T>> Active for Traced<T> {
+impl<T: Plain> Active for Traced<T> {
     type Value = T;
 
     fn value(self) -> T {
@@ -165,6 +178,11 @@ impl<T: Element + Scalar<Base = T>> Active for Traced<T> {
 
     #[track_caller]
     fn row<F: Elementwise<A>, const A: usize>(_: F, operands: [Self; A]) -> Self {
+        if TypeId::of::<F>() == TypeId::of::<MultiplyAdd>() {
+            // As two operations it can become part of a chain.
+            let product = Self::row(Product, [operands[0], operands[1]]);
+            return Self::row(Sum2, [product, operands[2]]);
+        }
         let value = Row::<T>::value::<F, A>(operands.map(|x| x.value));
         let id = Self::common(&operands);
         if id == 0 {
@@ -193,8 +211,14 @@ impl<T: Element + Scalar<Base = T>> Active for Traced<T> {
     }
 }
 
-number_traits! { [] Traced<f64>, f64 }
-number_traits! { [] Traced<f32>, f32 }
+number_traits! { [T: Plain] Traced<T>, T }
+
+macro_rules! methods {
+    ($($list:tt)*) => {
+        crate::scalar::float::number_methods! { [T: Plain] Traced<T>; $($list)* }
+    };
+}
+crate::ops::list::real_methods!(methods);
 
 /// The value, and whether it depends on an input.
 impl<T: Element> fmt::Debug for Traced<T> {
