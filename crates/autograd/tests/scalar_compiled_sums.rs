@@ -102,7 +102,7 @@ fn hessian_products_of_sums_are_differences_of_gradients() {
 fn what_depends_on_the_parameters_alone_is_computed_once() {
     let mut sum = MapReduce::record(&[1.0], &[1.0], |x, d| x[0].exp().sin().tanh() * d[0]).unwrap();
     assert_eq!(sum.operations(), (1, 3));
-    assert_eq!(sum.value(&[0.0], &[1.0, 2.0, 3.0]).unwrap(), 6.0 * 1f64.sin().tanh());
+    assert!(close(sum.value(&[0.0], &[1.0, 2.0, 3.0]).unwrap(), 6.0 * 1f64.sin().tanh()));
     // A term that no row changes, and one that no parameter does.
     let mut same = MapReduce::record(&[1.0], &[1.0], |x, _| x[0] * x[0]).unwrap();
     let mut g = [0.0];
@@ -274,7 +274,7 @@ fn a_determinant_by_minors_is_computed_minor_by_minor() {
 fn a_long_recursion_takes_few_places() {
     // 100 000 steps: for values alone, each place is used again.
     let f = Compiled::record(&[0.5], |x| (0..100_000).fold(x[0], |y, _| (y * x[0]).sin() + y)).unwrap();
-    assert!(f.operations() >= 300_000 - 10 || f.operations() >= 200_000);
+    assert_eq!(f.operations(), 300_000);
     let (values, _) = f.places();
     assert!(values < 20, "{values} places");
 }

@@ -39,7 +39,7 @@ impl<T: Element> Engine<T> {
     /// Values and Jacobians of points that lie one after the other.
     fn jacobians(&self, points: &[T], values: &mut [T], jacobians: &mut [T]) -> Result<()> {
         let (inputs, outputs) = (self.inputs, self.outputs);
-        let count = if outputs == 0 { 0 } else { values.len() / outputs };
+        let count = values.len().checked_div(outputs).unwrap_or(0);
         let first = First::default();
         pool::split_rows(
             [values, jacobians],
@@ -62,7 +62,7 @@ impl<T: Element> Engine<T> {
                         }
                         sweep::<T, LANES>(&self.sweep, &mut memory, |other, lanes| {
                             if other == output {
-                                lanes.iter_mut().for_each(|lane| *lane = *lane + T::ONE);
+                                lanes.iter_mut().for_each(|lane| *lane += T::ONE);
                             }
                         });
                         for i in 0..inputs {
@@ -127,7 +127,7 @@ impl<T: Element> Compiled<T> {
     pub fn jacobians_into(&mut self, points: &[T], values: &mut [T], jacobians: &mut [T]) -> Result<()> {
         let (inputs, outputs) = (self.inputs(), self.outputs());
         // Without inputs or outputs the slice that is left tells how many points there are.
-        let count = if outputs > 0 { values.len() / outputs } else { points.len() / inputs.max(1) };
+        let count = values.len().checked_div(outputs).unwrap_or(points.len() / inputs.max(1));
         expect("input", count * inputs, points.len())?;
         expect("place for values", count * outputs, values.len())?;
         expect("place for derivatives", count * inputs * outputs, jacobians.len())?;

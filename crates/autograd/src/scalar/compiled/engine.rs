@@ -73,7 +73,7 @@ impl<T: Element> Engine<T> {
         for (i, &[place, _]) in program.outputs.iter().enumerate() {
             y(i, memory.value(place)[0]);
         }
-        sweep::<T, 1>(program, memory, |output, lanes| lanes[0] = lanes[0] + w[output]);
+        sweep::<T, 1>(program, memory, |output, lanes| lanes[0] += w[output]);
         for (i, g) in g.iter_mut().enumerate() {
             *g = std::mem::replace(&mut memory.adjoint(i)[0], T::ZERO);
         }
@@ -95,7 +95,7 @@ impl<T: Element> Engine<T> {
             for first in (0..self.outputs).step_by(LANES) {
                 sweep::<T, LANES>(program, &mut memory, |output, lanes| {
                     if (first..first + LANES).contains(&output) {
-                        lanes[output - first] = lanes[output - first] + T::ONE;
+                        lanes[output - first] += T::ONE;
                     }
                 });
                 for i in 0..inputs {

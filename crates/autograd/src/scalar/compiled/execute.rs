@@ -136,6 +136,7 @@ impl<'a, S: Slot, const L: usize> Machine<'a, S, L> {
 
     /// The places for the results of the statements `start..start + count`.
     #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "through a raw pointer; each run's places are apart from its operands'")]
     fn results(&self, run: &Run, start: usize, count: usize) -> &mut [S] {
         debug_assert!(run.out as usize + start + count <= self.program.slots);
         // SAFETY: the builder gave the run `run.count` places from `out` on, apart from all operands of the run.
@@ -144,6 +145,7 @@ impl<'a, S: Slot, const L: usize> Machine<'a, S, L> {
 
     /// The cotangents of the statements `start..start + count`.
     #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "through a raw pointer; each run's places are apart from its operands'")]
     fn cotangents(&self, run: &Run, start: usize, count: usize) -> &mut [S] {
         debug_assert!(run.out_adjoint as usize + start + count <= self.program.adjoint_slots);
         // SAFETY: as for `results`: a run with active operands has places for cotangents, apart from its operands'.
