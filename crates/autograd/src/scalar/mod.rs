@@ -2,14 +2,17 @@
 //! once; a tape records partial derivatives. Shares the rows of `ops` with the tensor side, and must not know it.
 
 mod checkpoint;
+mod colouring;
 mod columns;
 mod dual;
 mod float;
 mod forward;
+mod lanes;
 mod local;
 mod number;
 mod operators;
 mod reverse;
+mod sparse;
 mod statement;
 mod tape;
 mod traits;
@@ -20,8 +23,10 @@ pub use checkpoint::checkpointed_loop;
 pub use dual::Dual;
 pub use float::IntoNumber;
 pub use forward::Tangents;
+pub use lanes::DualVector;
 pub use number::Scalar;
 pub use reverse::{Adjoints, LaneAdjoints};
+pub use sparse::{SparseMatrix, sparse_hessian, sparse_jacobian};
 pub use statement::{dot, linear_combination, logsumexp, sqnorm, sum};
 pub use tape::Tape;
 pub use transform::{derivative, grad, hessian, hvp, jacobian, value_and_grad};
