@@ -62,7 +62,8 @@ impl<T: Scalar> Active for Dual<T> {
         Dual::constant(value)
     }
 
-    #[inline(always)]
+    // A hint only: within nested value types, everything inlined would be megabytes.
+    #[inline]
     #[track_caller]
     fn row<F: Elementwise<A>, const A: usize>(function: F, operands: [Self; A]) -> Self {
         let x = operands.map(|operand| operand.value);

@@ -151,8 +151,7 @@ impl<T: Scalar> Tape<T> {
         self.clear();
     }
 
-    /// A tape that lives as long as the program, for libraries that ask for `'static` numbers: `ndarray`'s and
-    /// `nalgebra`'s matrix products.
+    /// A tape that lives as long as the program, for libraries that ask for `'static` numbers, as `ndarray`'s `dot` does.
     ///
     /// Its memory is never given back.
     ///

@@ -93,7 +93,8 @@ impl<'t, T: Scalar> Active for Var<'t, T> {
         Var::constant(value)
     }
 
-    #[inline(always)]
+    // A hint only: within nested value types, everything inlined would be megabytes.
+    #[inline]
     #[track_caller]
     fn row<F: Elementwise<A>, const A: usize>(function: F, operands: [Self; A]) -> Self {
         let x = operands.map(|operand| operand.value);
