@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::panic::Location;
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
 use super::fuse::{Fused, Op, Request, Statement, fuse};
 use super::graph::{Code, Graph, NONE, Relation, from_bits};
@@ -217,12 +218,21 @@ impl<'a, T: Element> Builder<'a, T> {
             keyed.sort_unstable();
             for group in keyed.chunk_by(|a, b| a.0 == b.0) {
                 let run = self.groups.len() as u32;
-                for ((_, i), number) in group.iter().zip(0..) {
-                    self.made.insert(statements[*i as usize].node, (run, number));
+                let mut group: Vec<u32> = group.iter().map(|&(_, i)| i).collect();
+                // In the order of their operands, so that these lie side by side.
+                group.sort_by_cached_key(|&i| self.order(&statements[i as usize]));
+                for (&i, number) in group.iter().zip(0..) {
+                    self.made.insert(statements[i as usize].node, (run, number));
                 }
-                self.groups.push(group.iter().map(|&(_, i)| i).collect());
+                self.groups.push(group);
             }
         }
+    }
+
+    /// Where the operands of a statement lie: all belong to runs that are there already.
+    fn order(&self, statement: &Statement) -> SmallVec<[(u32, u32); 4]> {
+        let place = |node: &u32| self.made.get(node).copied().unwrap_or_else(|| (0, self.leaves[node]));
+        statement.args.iter().map(place).collect()
     }
 
     fn statement(&self, run: usize, number: usize) -> &'a Statement {
