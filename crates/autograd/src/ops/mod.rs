@@ -10,7 +10,7 @@ mod join;
 mod layout;
 #[cfg(feature = "linalg")]
 mod linalg;
-mod list;
+pub(crate) mod list;
 mod matmul;
 mod random;
 pub(crate) mod real;
@@ -28,6 +28,7 @@ pub use functions::*;
 pub use join::{cat, stack};
 #[cfg(feature = "linalg")]
 pub use linalg::Triangle;
-pub use list::REGISTRY;
+pub use list::{REGISTRY, visit_rows};
 pub use real::{Elementwise, Entry, Formula, Real};
+pub use registry::RowVisitor;
 pub use softmax::Share;

@@ -1,0 +1,71 @@
+//! Derivatives of functions of numbers: objective functions of thousands of scalar operations. Values are computed at
+//! once; a tape records partial derivatives. Shares the rows of `ops` with the tensor side, and must not know it.
+//!
+//! ```
+//! use wengert_autograd::scalar::{self, Tape};
+//! let tape = Tape::new();
+//! let (x, y) = (tape.var(2.0), tape.var(3.0));
+//! let z = (x * y).sin() + x.exp() / y;
+//! let adjoints = z.backward();
+//! assert!((adjoints.wrt(x) - (3.0 * 6f64.cos() + 2f64.exp() / 3.0)).abs() < 1e-14);
+//! // The same for functions.
+//! let gradient = scalar::grad(|x| (x[0] * x[1]).sin() + x[0].exp() / x[1], &[2.0, 3.0]);
+//! assert_eq!(gradient[0], adjoints.wrt(x));
+//! ```
+//!
+//! # Which to use
+//!
+//! | for | use |
+//! |---|---|
+//! | a gradient | [`grad`], or [`Tape::value_and_grad`] again and again in the same memory |
+//! | a sum over many data | [`Tape::sum`]: memory for one term |
+//! | sums and products of many numbers | [`dot`], [`sum`], [`sqnorm`], [`logsumexp`], [`linear_combination`]: one record each |
+//! | a function of a few numbers | [`Dual`], [`DualVector`] |
+//! | second and higher derivatives | [`hvp`], [`hessian`]; a [`derivative`] within a [`derivative`] |
+//! | matrices of derivatives, mostly zeros | [`sparse_jacobian`], [`sparse_hessian`] |
+//! | a recursion of a million steps | [`checkpointed_loop`] |
+//!
+//! # Code that knows nothing of this
+//!
+//! [`Var`], [`Dual`] and [`DualVector`] implement the traits of `num_traits` (`Num`, `Float`, `FloatConst`, `Signed`,
+//! `FromPrimitive`, `ToPrimitive`, `NumCast`), so code that is generic over `Float` is differentiable unchanged. Where it
+//! turns a number into an integer or a plain float (`to_f64`, `classify`), the derivative ends.
+//!
+//! `ndarray` multiplies matrices of numbers that are `'static`: [`Dual`] is, and so is a [`Var`] of a tape made by
+//! [`Tape::leak`]; sums and elementwise operators have no such bound. `nalgebra` asks `'static` of every number in a matrix,
+//! and no more for sums and products. Its norms and decompositions ask for `RealField`, which stands in `simba` and rests on
+//! `SimdValue` and `SubsetOf` of `simba` and `RelativeEq` and `UlpsEq` of `approx`. Only this crate could implement these for its
+//! types, by depending on both of those; it doesn't.
+
+mod checkpoint;
+mod colouring;
+mod columns;
+mod compiled;
+mod dual;
+mod float;
+mod forward;
+mod lanes;
+mod local;
+mod number;
+mod operators;
+mod reverse;
+mod sparse;
+mod statement;
+mod tape;
+mod traits;
+mod transform;
+mod var;
+
+pub use checkpoint::checkpointed_loop;
+pub use compiled::{Compiled, MapReduce, Outputs, Plain, Traced};
+pub use dual::Dual;
+pub use float::IntoNumber;
+pub use forward::Tangents;
+pub use lanes::DualVector;
+pub use number::Scalar;
+pub use reverse::{Adjoints, LaneAdjoints};
+pub use sparse::{SparseMatrix, sparse_hessian, sparse_jacobian};
+pub use statement::{dot, linear_combination, logsumexp, sqnorm, sum};
+pub use tape::Tape;
+pub use transform::{derivative, grad, hessian, hvp, jacobian, value_and_grad};
+pub use var::Var;
