@@ -32,7 +32,9 @@ impl<T: Scalar> Tape<T> {
         parameters: &[Var<'t, T>],
         mut term: impl for<'s> FnMut(usize, &[Var<'s, T>]) -> Var<'s, T>,
     ) -> Var<'t, T> {
-        parameters.iter().fold(Some(self), |tape, x| Var::common(tape, x.tape()));
+        for x in parameters {
+            Var::common(Some(self), x.tape());
+        }
         let inner = self.inner.take().unwrap_or_else(|| Box::new(Tape::new()));
         inner.forget(1);
         let mut adjoints = inner.spare.take();

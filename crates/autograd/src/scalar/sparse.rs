@@ -140,11 +140,14 @@ pub fn sparse_hessian<T: Scalar>(
     SparseMatrix { pattern, columns: x.len(), values }
 }
 
+/// Numbers, each with what it is in the lanes of a sweep.
+type Directions<'t, T> = Vec<(Var<'t, T>, [T; LANES])>;
+
 /// For every eight colours: the first, and the directions that have a 1 for each number of the colour.
 fn groups<'t, 'n, T: Scalar>(
     numbers: &'n [Var<'t, T>],
     colours: &'n [usize],
-) -> impl Iterator<Item = (usize, Vec<(Var<'t, T>, [T; LANES])>)> + use<'t, 'n, T> {
+) -> impl Iterator<Item = (usize, Directions<'t, T>)> + use<'t, 'n, T> {
     let count = colours.iter().max().map_or(0, |last| last + 1);
     (0..count).step_by(LANES).map(move |first| {
         let of_group = numbers.iter().zip(colours).filter(move |(_, colour)| (first..first + LANES).contains(*colour));

@@ -5,6 +5,7 @@ use std::cell::RefMut;
 use super::number::Scalar;
 use super::tape::{Statements, Tape};
 use super::var::Var;
+use crate::kernels::number::Number;
 use crate::ops::Real;
 
 /// An operation of many operands while it is recorded: each has its partial derivative.
@@ -208,7 +209,7 @@ pub fn sqnorm<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
 pub fn logsumexp<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
     let largest = x.iter().fold(-infinity::<T>(), |largest, x| {
         let base = x.value().base();
-        if base > largest || base != base { base } else { largest }
+        if base > largest || Number::is_nan(base) { base } else { largest }
     });
     if largest == -infinity::<T>() {
         return Var::constant(T::of_base(largest));
