@@ -67,10 +67,10 @@ impl<T: Copy> SparseMatrix<T> {
 ///
 /// ```
 /// use wengert_autograd::scalar::sparse_jacobian;
-/// let x: Vec<f64> = (0..100).map(f64::from).collect();
+/// let x: Vec<f64> = (1..=100).map(f64::from).collect();
 /// let j = sparse_jacobian(|x| x.windows(2).map(|x| x[0] * x[1]).collect(), &x);
 /// assert_eq!((j.shape(), j.values().len()), ([99, 100], 198));
-/// assert_eq!((j.get(5, 5), j.get(5, 6), j.get(5, 7)), (Some(6.0), Some(5.0), None));
+/// assert_eq!((j.get(5, 5), j.get(5, 6), j.get(5, 7)), (Some(7.0), Some(6.0), None));
 /// assert_eq!(j.row_pointers()[..3], [0, 2, 4]);
 /// ```
 #[track_caller]
