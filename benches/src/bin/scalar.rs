@@ -36,11 +36,14 @@ fn main() {
 struct Case {
     name: &'static str,
     x: Vec<f64>,
-    plain: Box<dyn Fn(&[f64]) -> f64>,
-    recorded: Box<dyn for<'t> Fn(&[Var<'t>]) -> Var<'t>>,
+    plain: Plain,
+    recorded: Recorded,
     /// The same with statements, or as a sum of terms.
     other: Option<Other>,
 }
+
+type Plain = Box<dyn Fn(&[f64]) -> f64>;
+type Recorded = Box<dyn for<'t> Fn(&[Var<'t>]) -> Var<'t>>;
 
 /// Another way to write a function, which may use its tape.
 type Other = Box<dyn for<'t> Fn(&'t Tape, &[Var<'t>]) -> Var<'t>>;
@@ -263,9 +266,9 @@ impl Mixture {
                 moved[j] = diagonal[j] * centred[j];
             }
             let mut place = 0;
-            for i in 0..d {
-                for j in i + 1..d {
-                    moved[j] = moved[j] + lower[place] * centred[i];
+            for (i, &x) in centred[..d].iter().enumerate() {
+                for z in &mut moved[i + 1..d] {
+                    *z = *z + lower[place] * x;
                     place += 1;
                 }
             }

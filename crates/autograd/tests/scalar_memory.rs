@@ -111,11 +111,11 @@ fn long(steps: usize) {
     let x = tape.var(1.5);
     let mut y = x;
     for i in 0..steps {
-        y = y * if i % 2 == 0 { 0.5 } else { 2.0 };
+        y *= if i % 2 == 0 { 0.5 } else { 2.0 };
     }
     assert_eq!(tape.len(), steps + 1);
     let slope = y.backward().wrt(x);
-    assert_eq!(slope, if steps % 2 == 0 { 1.0 } else { 0.5 });
+    assert_eq!(slope, if steps.is_multiple_of(2) { 1.0 } else { 0.5 });
 }
 
 #[test]

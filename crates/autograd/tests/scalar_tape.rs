@@ -19,6 +19,7 @@ fn a_formula_of_the_contract() {
 }
 
 #[test]
+#[expect(clippy::op_ref, reason = "references are operands too")]
 fn numbers_stand_on_either_side_of_every_operator() {
     let tape = Tape::new();
     let x = tape.var(2.0);
@@ -58,6 +59,7 @@ fn single_precision() {
 }
 
 #[test]
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "of NaN")]
 fn comparisons_are_by_value() {
     let tape = Tape::new();
     let (x, y) = (tape.var(2.0), tape.var(3.0));
@@ -237,8 +239,10 @@ fn code_that_knows_nothing_of_us() {
     assert!((dual.derivative - 0.5 / 2f64.sqrt()).abs() < 1e-9);
 }
 
+type Named<F> = (&'static str, fn(F) -> F);
+
 /// `Float` of the type agrees with that of f64, and its derivative with a difference.
-fn float_functions<F: Float>() -> Vec<(&'static str, fn(F) -> F)> {
+fn float_functions<F: Float>() -> Vec<Named<F>> {
     vec![
         ("floor", F::floor),
         ("ceil", F::ceil),

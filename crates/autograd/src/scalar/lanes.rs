@@ -67,11 +67,10 @@ impl<T: Scalar, const N: usize> Active for DualVector<T, N> {
         let mut derivatives = [T::of(0.0); N];
         for (i, operand) in operands.iter().enumerate() {
             let Some(partial) = partial::<T, F, A>(i, x, y) else { continue };
-            for lane in 0..N {
+            for (sum, &derivative) in derivatives.iter_mut().zip(&operand.derivatives) {
                 // By the zero rule nothing comes of a direction in which the operand doesn't move.
-                let sum = derivatives[lane].plus_scaled(operand.derivatives[lane], partial);
-                let still = operand.derivatives[lane].is_exactly(0.0) || partial.is_exactly(0.0);
-                derivatives[lane] = if still { derivatives[lane] } else { sum };
+                let still = derivative.is_exactly(0.0) || partial.is_exactly(0.0);
+                *sum = if still { *sum } else { sum.plus_scaled(derivative, partial) };
             }
         }
         DualVector { value: y, derivatives }

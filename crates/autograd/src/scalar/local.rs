@@ -19,7 +19,7 @@ impl<T: Scalar> Tape<T> {
     /// ```
     /// let tape = wengert_autograd::scalar::Tape::new();
     /// let (x, y) = ([1.0, 2.0, 3.0], [3.1, 4.9, 7.2]);
-    /// let line = tape.vars(&[2.0, 1.0]);                    // slope and intercept
+    /// let line = tape.vars(&[2.0f64, 1.0]);                 // slope and intercept
     /// let loss = tape.sum(0..3, &line, |i, line| (line[0] * x[i] + line[1] - y[i]).powi(2));
     /// assert!((loss.value() - 0.06).abs() < 1e-12);
     /// let adjoints = loss.backward();
@@ -32,7 +32,9 @@ impl<T: Scalar> Tape<T> {
         parameters: &[Var<'t, T>],
         mut term: impl for<'s> FnMut(usize, &[Var<'s, T>]) -> Var<'s, T>,
     ) -> Var<'t, T> {
-        parameters.iter().fold(Some(self), |tape, x| Var::common(tape, x.tape()));
+        for x in parameters {
+            Var::common(Some(self), x.tape());
+        }
         let inner = self.inner.take().unwrap_or_else(|| Box::new(Tape::new()));
         inner.forget(1);
         let mut adjoints = inner.spare.take();

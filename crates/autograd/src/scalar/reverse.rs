@@ -70,7 +70,7 @@ impl<'t, T: Scalar> Var<'t, T> {
     ///
     /// ```
     /// let tape = wengert_autograd::scalar::Tape::new();
-    /// let (x, y) = (tape.var(3.0), tape.var(4.0));
+    /// let (x, y) = (tape.var(3.0f64), tape.var(4.0));
     /// let z = (x * x + y * y).sqrt();
     /// let adjoints = z.backward();
     /// assert_eq!(z.value(), 5.0);

@@ -67,10 +67,10 @@ impl<T: Copy> SparseMatrix<T> {
 ///
 /// ```
 /// use wengert_autograd::scalar::sparse_jacobian;
-/// let x: Vec<f64> = (0..100).map(f64::from).collect();
+/// let x: Vec<f64> = (1..=100).map(f64::from).collect();
 /// let j = sparse_jacobian(|x| x.windows(2).map(|x| x[0] * x[1]).collect(), &x);
 /// assert_eq!((j.shape(), j.values().len()), ([99, 100], 198));
-/// assert_eq!((j.get(5, 5), j.get(5, 6), j.get(5, 7)), (Some(6.0), Some(5.0), None));
+/// assert_eq!((j.get(5, 5), j.get(5, 6), j.get(5, 7)), (Some(7.0), Some(6.0), None));
 /// assert_eq!(j.row_pointers()[..3], [0, 2, 4]);
 /// ```
 #[track_caller]
@@ -140,11 +140,14 @@ pub fn sparse_hessian<T: Scalar>(
     SparseMatrix { pattern, columns: x.len(), values }
 }
 
+/// Numbers, each with what it is in the lanes of a sweep.
+type Directions<'t, T> = Vec<(Var<'t, T>, [T; LANES])>;
+
 /// For every eight colours: the first, and the directions that have a 1 for each number of the colour.
 fn groups<'t, 'n, T: Scalar>(
     numbers: &'n [Var<'t, T>],
     colours: &'n [usize],
-) -> impl Iterator<Item = (usize, Vec<(Var<'t, T>, [T; LANES])>)> + use<'t, 'n, T> {
+) -> impl Iterator<Item = (usize, Directions<'t, T>)> + use<'t, 'n, T> {
     let count = colours.iter().max().map_or(0, |last| last + 1);
     (0..count).step_by(LANES).map(move |first| {
         let of_group = numbers.iter().zip(colours).filter(move |(_, colour)| (first..first + LANES).contains(*colour));

@@ -1,49 +1,80 @@
 //! Statements: operations of many operands as one record.
 
+use std::cell::RefMut;
+
 use super::number::Scalar;
 use super::tape::{Statements, Tape};
 use super::var::Var;
+use crate::kernels::number::Number;
 use crate::ops::Real;
+
+/// An operation of many operands while it is recorded: each has its partial derivative.
+struct Recording<'t, T: Scalar> {
+    tape: &'t Tape<T>,
+    stream: RefMut<'t, Statements<T>>,
+    /// The first two, which stand in the record.
+    head: [(u32, T); 2],
+    count: usize,
+    start: usize,
+}
+
+impl<'t, T: Scalar> Recording<'t, T> {
+    /// Begins a statement of at most so many operands.
+    #[inline]
+    #[track_caller]
+    fn begin(tape: &'t Tape<T>, most: usize) -> Self {
+        let mut stream = tape.statements.borrow_mut();
+        let Statements { links, partials, .. } = &mut *stream;
+        if links.try_reserve(most).and_then(|()| partials.try_reserve(most)).is_err() {
+            panic!("scalar tape: no memory for a statement of {most} operands");
+        }
+        let start = stream.links.len();
+        Recording { tape, stream, head: [(0, T::of(0.0)); 2], count: 0, start }
+    }
+
+    #[inline(always)]
+    fn add(&mut self, operand: u32, by: T) {
+        if operand == 0 || by.is_exactly(0.0) {
+            return;
+        }
+        match self.head.get_mut(self.count) {
+            Some(place) => *place = (operand, by),
+            None => {
+                self.stream.links.push(operand);
+                self.stream.partials.push(by);
+            }
+        }
+        self.count += 1;
+    }
+
+    /// The variable of the result.
+    #[inline]
+    #[track_caller]
+    fn end(mut self, value: T) -> Var<'t, T> {
+        let [(first, by_first), (second, by_second)] = self.head;
+        let further = self.stream.links.len() - self.start;
+        match self.count {
+            0 => Var::constant(value),
+            1 => self.tape.unary(value, first, by_first),
+            _ => {
+                let record = self.tape.columns.push([first, second], [by_first, by_second]);
+                if further > 0 {
+                    self.stream.heads.push([record, u32::try_from(further).expect("fewer operands than records")]);
+                }
+                Var::recorded(value, self.tape, record)
+            }
+        }
+    }
+}
 
 impl<T: Scalar> Tape<T> {
     /// Records an operation of many operands, each with its partial derivative.
     #[inline]
     #[track_caller]
     pub(super) fn statement<'t>(&'t self, value: T, operands: impl Iterator<Item = (u32, T)>) -> Var<'t, T> {
-        let zero = T::of(0.0);
-        let mut head = [(0, zero); 2];
-        let mut count = 0usize;
-        let mut statements = self.statements.borrow_mut();
-        let Statements { heads, links, partials } = &mut *statements;
-        // The first two stand in the record.
-        let mut operands = operands.filter(|(operand, by)| *operand != 0 && !by.is_exactly(0.0));
-        for place in &mut head {
-            let Some(operand) = operands.next() else { break };
-            *place = operand;
-            count += 1;
-        }
-        let start = links.len();
-        let most = operands.size_hint().1.unwrap_or(0);
-        if links.try_reserve(most).and_then(|()| partials.try_reserve(most)).is_err() {
-            panic!("scalar tape: no memory for a statement of {most} operands");
-        }
-        for (operand, by) in operands {
-            links.push(operand);
-            partials.push(by);
-        }
-        let further = links.len() - start;
-        let [(first, by_first), (second, by_second)] = head;
-        match count {
-            0 => Var::constant(value),
-            1 => self.unary(value, first, by_first),
-            _ => {
-                let record = self.columns.push([first, second], [by_first, by_second]);
-                if further > 0 {
-                    heads.push([record, u32::try_from(further).expect("less operands than records")]);
-                }
-                Var::recorded(value, self, record)
-            }
-        }
+        let mut recording = Recording::begin(self, operands.size_hint().1.unwrap_or(0));
+        operands.for_each(|(operand, by)| recording.add(operand, by));
+        recording.end(value)
     }
 }
 
@@ -51,21 +82,23 @@ impl<T: Scalar> Tape<T> {
 #[inline]
 #[track_caller]
 fn tape_of<'t, T: Scalar>(numbers: &[Var<'t, T>]) -> Option<&'t Tape<T>> {
-    numbers.iter().fold(None, |tape, x| Var::common(tape, x.tape()))
+    let tape = numbers.iter().find_map(|x| x.tape())?;
+    for x in numbers {
+        Var::common(Some(tape), x.tape());
+    }
+    Some(tape)
 }
 
-/// Records a statement whose operands are numbers, each with its partial derivative.
+/// Records a statement: one partial derivative for each of the numbers.
 #[inline]
 #[track_caller]
-fn record<'t, T: Scalar>(
-    tape: Option<&'t Tape<T>>,
-    value: T,
-    operands: impl Iterator<Item = (Var<'t, T>, T)>,
-) -> Var<'t, T> {
-    match tape {
-        Some(tape) => tape.statement(value, operands.map(|(x, by)| (x.record(), by))),
-        None => Var::constant(value),
+fn record<'t, T: Scalar>(x: &[Var<'t, T>], value: T, by: impl Fn(usize) -> T) -> Var<'t, T> {
+    let Some(tape) = tape_of(x) else { return Var::constant(value) };
+    let mut recording = Recording::begin(tape, x.len());
+    for (i, x) in x.iter().enumerate() {
+        recording.add(x.record(), by(i));
     }
+    recording.end(value)
 }
 
 #[track_caller]
@@ -89,7 +122,7 @@ fn same_length(name: &str, left: usize, right: usize) {
 #[track_caller]
 pub fn sum<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
     let value = x.iter().fold(T::of(0.0), |sum, x| sum + x.value());
-    record(tape_of(x), value, x.iter().map(|&x| (x, T::of(1.0))))
+    record(x, value, |_| T::of(1.0))
 }
 
 /// `Σ xᵢ yᵢ`, as one operation; 0 for none.
@@ -109,8 +142,13 @@ pub fn sum<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
 pub fn dot<'t, T: Scalar>(x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
     same_length("dot", x.len(), y.len());
     let value = x.iter().zip(y).fold(T::of(0.0), |sum, (x, y)| sum + x.value() * y.value());
-    let pairs = x.iter().zip(y).flat_map(|(&x, &y)| [(x, y.value()), (y, x.value())]);
-    record(Var::common(tape_of(x), tape_of(y)), value, pairs)
+    let Some(tape) = Var::common(tape_of(x), tape_of(y)) else { return Var::constant(value) };
+    let mut recording = Recording::begin(tape, 2 * x.len());
+    for (x, y) in x.iter().zip(y) {
+        recording.add(x.record(), y.value());
+        recording.add(y.record(), x.value());
+    }
+    recording.end(value)
 }
 
 /// `Σ cᵢ xᵢ` with numbers c, as one operation; 0 for none.
@@ -130,7 +168,7 @@ pub fn dot<'t, T: Scalar>(x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
 pub fn linear_combination<'t, T: Scalar>(coefficients: &[T], x: &[Var<'t, T>]) -> Var<'t, T> {
     same_length("linear_combination", coefficients.len(), x.len());
     let value = coefficients.iter().zip(x).fold(T::of(0.0), |sum, (&c, x)| sum + c * x.value());
-    record(tape_of(x), value, x.iter().zip(coefficients).map(|(&x, &c)| (x, c)))
+    record(x, value, |i| coefficients[i])
 }
 
 /// `Σ xᵢ²`, as one operation; 0 for none.
@@ -149,7 +187,7 @@ pub fn linear_combination<'t, T: Scalar>(coefficients: &[T], x: &[Var<'t, T>]) -
 #[track_caller]
 pub fn sqnorm<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
     let value = x.iter().fold(T::of(0.0), |sum, x| sum + x.value() * x.value());
-    record(tape_of(x), value, x.iter().map(|&x| (x, x.value() + x.value())))
+    record(x, value, |i| x[i].value() + x[i].value())
 }
 
 /// `ln Σ e^xᵢ`, as one operation, without overflow; −∞ for none.
@@ -171,22 +209,28 @@ pub fn sqnorm<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
 pub fn logsumexp<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
     let largest = x.iter().fold(-infinity::<T>(), |largest, x| {
         let base = x.value().base();
-        if base > largest || base != base { base } else { largest }
+        if base > largest || Number::is_nan(base) { base } else { largest }
     });
     if largest == -infinity::<T>() {
         return Var::constant(T::of_base(largest));
     }
     let shift = T::of_base(largest);
-    let mut shares: Vec<T> = x.iter().map(|x| x.value()).collect();
-    for share in &mut shares {
+    let tape = tape_of(x);
+    let mut shares = tape.map_or_else(Vec::new, |tape| tape.spare.take());
+    shares.clear();
+    shares.extend(x.iter().map(|x| {
         // The difference of two infinities would be NaN; that of others carries a derivative.
-        let same_infinity = share.base() == largest && largest == infinity::<T>();
-        *share = if same_infinity { T::of(0.0) } else { *share - shift };
-    }
+        let same_infinity = x.value().base() == largest && largest == infinity::<T>();
+        if same_infinity { T::of(0.0) } else { x.value() - shift }
+    }));
     T::exp_all(&mut shares);
     let total = shares.iter().fold(T::of(0.0), |sum, &share| sum + share);
     let inverse = T::of(1.0) / total;
-    record(tape_of(x), shift + Real::ln(total), x.iter().zip(shares).map(|(&x, share)| (x, share * inverse)))
+    let y = record(x, shift + Real::ln(total), |i| shares[i] * inverse);
+    if let Some(tape) = tape {
+        tape.spare.set(shares);
+    }
+    y
 }
 
 fn infinity<T: Scalar>() -> T::Base {

@@ -16,11 +16,11 @@ const LANES: usize = 8;
 /// derivatives are right: `x` below is a number for the inner one.
 ///
 /// ```
-/// use wengert_autograd::scalar::derivative;
+/// use wengert_autograd::scalar::{Var, derivative};
 /// assert_eq!(derivative(|x| x.sin(), 0.0), 1.0);
 /// assert_eq!(derivative(|x| derivative(|y| y * y * y, x), 2.0), 12.0);
 /// // Perturbations are not confused: d/dx (x · d/dy (x + y)) = 1.
-/// assert_eq!(derivative(|x| x * derivative(|y| y + x, 1.0.into()), 1.0), 1.0);
+/// assert_eq!(derivative(|x| x * derivative(|y| y + x, Var::constant(1.0)), 1.0), 1.0);
 /// ```
 #[track_caller]
 pub fn derivative<T: Scalar>(f: impl for<'t> FnOnce(Var<'t, T>) -> Var<'t, T>, x: T) -> T {
