@@ -1,0 +1,134 @@
+//! The ways to compute a gradient.
+
+use std::fmt;
+use std::str::FromStr;
+
+use wengert::scalar::{Dual, Scalar, Tape, Var};
+
+use crate::json::Result;
+use crate::number::{Number, Over};
+
+/// A function of many numbers with one result, and the point that it is evaluated at.
+pub trait Objective {
+    /// The point.
+    fn point(&self) -> &[f64];
+
+    /// The function.
+    fn value<T: Number>(&self, x: &[T]) -> T;
+
+    /// The gradient with what can be done once done once.
+    fn replayed(self) -> Result<Gradient>
+    where
+        Self: Sized + 'static,
+    {
+        Ok(recorded(self))
+    }
+
+    /// The gradient on the tensor tape.
+    fn tensor(self) -> Result<Gradient>
+    where
+        Self: Sized + 'static,
+    {
+        Err("only gmm has been written for the tensor tape".into())
+    }
+}
+
+/// A function that another differentiation, whose numbers are `T`, wants differentiated.
+pub trait Function<T> {
+    /// The function, on numbers that may be one level above `T`.
+    fn call<U: Over<T>>(&self, x: &[U]) -> U;
+}
+
+/// Forward or reverse.
+pub trait Mode {
+    /// The gradient of `function` at `x`, in the numbers of the level below.
+    fn gradient<T: Number + Scalar<Base = f64>, F: Function<T>>(function: &F, x: &[T]) -> Vec<T>;
+}
+
+/// One dual number's derivative after the other.
+#[derive(Clone, Copy, Debug)]
+pub struct Forward;
+
+/// One sweep over a tape.
+#[derive(Clone, Copy, Debug)]
+pub struct Reverse;
+
+impl Mode for Forward {
+    fn gradient<T: Number + Scalar<Base = f64>, F: Function<T>>(function: &F, x: &[T]) -> Vec<T> {
+        let mut point: Vec<Dual<T>> = x.iter().map(|&x| Dual::constant(x)).collect();
+        let by = |i: usize| {
+            point[i] = Dual::variable(x[i]);
+            let derivative = function.call(&point).derivative;
+            point[i] = Dual::constant(x[i]);
+            derivative
+        };
+        (0..x.len()).map(by).collect()
+    }
+}
+
+impl Mode for Reverse {
+    fn gradient<T: Number + Scalar<Base = f64>, F: Function<T>>(function: &F, x: &[T]) -> Vec<T> {
+        let tape = Tape::new();
+        let point = tape.vars(x);
+        function.call::<Var<'_, T>>(&point).backward().wrt_all(&point)
+    }
+}
+
+/// What writes a gradient, again and again.
+pub type Gradient = Box<dyn FnMut(&mut Vec<f64>) -> Result<()>>;
+
+/// The gradient of `objective`, in the way asked for or in the fastest one.
+pub fn gradient<O: Objective + 'static>(objective: O, way: Option<Way>) -> Result<Gradient> {
+    match way {
+        Some(Way::Record) => Ok(recorded(objective)),
+        Some(Way::Tensor) => objective.tensor(),
+        Some(Way::Replay) | None => objective.replayed(),
+    }
+}
+
+/// Records and sweeps each time, on one tape.
+pub fn recorded<O: Objective + 'static>(objective: O) -> Gradient {
+    let mut tape = Tape::new();
+    Box::new(move |out| {
+        tape.clear();
+        let x = tape.vars(std::hint::black_box(objective.point()));
+        let adjoints = objective.value::<Var<'_>>(&x).backward();
+        out.clear();
+        out.extend(x.iter().map(|&x| adjoints.wrt(x)));
+        Ok(())
+    })
+}
+
+/// How a gradient is computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Everything is recorded and swept each time.
+    Record,
+    /// What doesn't change from run to run is recorded once, or swept term by term.
+    Replay,
+    /// On the tensor tape.
+    Tensor,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Way::Record => "record",
+            Way::Replay => "replay",
+            Way::Tensor => "tensor",
+        })
+    }
+}
+
+impl FromStr for Way {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Way> {
+        match text {
+            "record" => Ok(Way::Record),
+            "replay" => Ok(Way::Replay),
+            "tensor" => Ok(Way::Tensor),
+            _ => Err(format!("there is no way \"{text}\"; there are record, replay and tensor")),
+        }
+    }
+}
