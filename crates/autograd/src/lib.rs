@@ -7,6 +7,7 @@ pub mod kernels;
 mod module;
 pub mod ops;
 mod run;
+pub mod scalar;
 mod tape;
 mod tensor;
 

@@ -54,6 +54,17 @@ row! {
 }
 
 row! {
+    /// Rounded once where that is one instruction.
+    ///
+    MultiplyAdd(x, a, b) = "{0} * {1} + {2}", mul_add;
+    value: x.mul_add(a, b);
+    pullback(y, g): [g.scaled(a), g.scaled(x), g];
+    derivatives: ["a", "x", "1"];
+    domain: [(-3.0, 3.0), (-3.0, 3.0), (-3.0, 3.0)];
+    kinks: [];
+}
+
+row! {
     /// The zero rule: what pullbacks multiply with. An exactly zero cotangent stays exactly zero whatever the derivative,
     /// and an exactly zero derivative passes nothing of an infinite cotangent.
     Scaled(g, d) = "{0} . {1}", scaled;

@@ -138,6 +138,8 @@ macro_rules! row {
             const DOMAIN: [(f64, f64); { [$(stringify!($x)),+].len() }] = [$($domain),+];
             const KINKS: &'static [f64] = &[$($kink),*];
 
+            // Inlined so that on plain numbers only the wanted operand's expression is left.
+            #[inline(always)]
             #[track_caller]
             #[allow(unused_variables, unused_assignments)]
             fn contribution<R: $crate::ops::real::Real>(

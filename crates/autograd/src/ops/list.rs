@@ -90,11 +90,11 @@ macro_rules! registry {
 
 registry! {
     rows:
-        Negate 1, Sum2 2, Difference 2, Product 2, Quotient 2, Scaled 2,
+        Negate 1, Sum2 2, Difference 2, Product 2, Quotient 2, MultiplyAdd 3, Scaled 2,
         Abs 1, Sign 1, Square 1, Sqrt 1, ReciprocalSqrt 1, Cbrt 1, Reciprocal 1, Power 2, Exp 1, Exp2 1,
         ExpMinusOne 1, Ln 1, Log2 1, Log10 1, LnOnePlus 1, Sin 1, Cos 1, Tan 1, Asin 1, Acos 1, Atan 1,
         Atan2 2, Inversion 2, Sinh 1, Cosh 1, Tanh 1, Asinh 1, Acosh 1, Atanh 1, Erf 1, Erfc 1, LogGamma 1,
-        Digamma 1, Polygamma 2, Floor 1, Ceil 1, Round 1, Remainder 2, Less 2, LessEqual 2, Greater 2,
+        Digamma 1, Polygamma 2, Floor 1, Ceil 1, Round 1, Remainder 2, TruncatedRemainder 2, Less 2, LessEqual 2, Greater 2,
         GreaterEqual 2, Equal 2, NotEqual 2, Maximum 2, Minimum 2, Clamp 3, Select 3,
         Relu 1, Relu6 1, LeakyRelu 2, Elu 2, Celu 2, Threshold 3,
         Gelu 1, NormalProbability 1, GeluTanh 1, Silu 1, Mish 1,

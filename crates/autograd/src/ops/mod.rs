@@ -8,7 +8,7 @@ mod functions;
 mod index;
 mod join;
 mod layout;
-mod list;
+pub(crate) mod list;
 mod matmul;
 mod random;
 pub(crate) mod real;

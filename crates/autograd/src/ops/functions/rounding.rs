@@ -65,6 +65,17 @@ row! {
     kinks: [];
 }
 
+row! {
+    /// The operator `%` of Rust's numbers: the sign is that of the dividend.
+    ///
+    TruncatedRemainder(a, b) = "{0} % {1}", truncated_rem;
+    value: a.abs().rem(b.abs()).copysign(a);
+    pullback(y, g): [g, g.scaled(((y - a) / b).round())];
+    derivatives: ["1", "-trunc(a / b)"];
+    domain: [(-5.6, -4.4), (3.0, 4.0)];
+    kinks: [];
+}
+
 methods! {
     /// `yᵢ = |xᵢ|`
     ///

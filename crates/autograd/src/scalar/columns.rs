@@ -1,0 +1,193 @@
+//! The memory of a scalar tape: records in two columns that grow together. The one file of the scalar side with unsafe
+//! code; must know no derivative rule.
+//!
+//! A record is an operation of at most two operands: the records of the operands, and the partial derivatives by them.
+//! Its own place is that of its result, so no result is stored, and an operation takes 24 bytes in `f64`. Record 0
+//! stands for everything that has no derivative.
+
+use std::cell::Cell;
+
+use super::number::Scalar;
+
+/// Records before the first growth.
+const FIRST: usize = 256;
+/// Records that an index of 32 bits reaches.
+const MOST: usize = u32::MAX as usize;
+
+/// The records of a tape. Always at least record 0.
+pub(super) struct Columns<T> {
+    links: Cell<*mut [u32; 2]>,
+    partials: Cell<*mut [T; 2]>,
+    len: Cell<usize>,
+    /// Of both columns, so that a push compares once. The allocations are at least this large.
+    capacity: Cell<usize>,
+    /// The exact capacities of the allocations.
+    allocated: Cell<[usize; 2]>,
+}
+
+// SAFETY: the columns own their allocations, and all access goes through `&self` of a type that is not `Sync`.
+unsafe impl<T: Send> Send for Columns<T> {}
+
+impl<T: Copy> Columns<T> {
+    /// Memory for so many records.
+    pub(super) fn with_capacity(zero: T, capacity: usize) -> Self {
+        let columns = Columns {
+            links: Cell::new(std::ptr::null_mut()),
+            partials: Cell::new(std::ptr::null_mut()),
+            len: Cell::new(0),
+            capacity: Cell::new(0),
+            allocated: Cell::new([0, 0]),
+        };
+        columns.reserve(capacity.saturating_add(1));
+        columns.push([0, 0], [zero, zero]);
+        columns
+    }
+
+    /// Appends a record and gives its place.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn push(&self, links: [u32; 2], partials: [T; 2]) -> u32 {
+        let place = self.len.get();
+        if place == self.capacity.get() {
+            self.grow();
+        }
+        // SAFETY: place < capacity, and both allocations have that many places. Nothing else holds a reference into
+        // them: slices are given out by `records` only, which is given back before the next push.
+        unsafe {
+            self.links.get().add(place).write(links);
+            self.partials.get().add(place).write(partials);
+        }
+        self.len.set(place + 1);
+        place as u32
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn grow(&self) {
+        let len = self.len.get();
+        assert!(
+            len < MOST,
+            "scalar tape: full, 4294967295 records are the most that it can number; split the sum with `scalar::sum_of`, or the recursion with `scalar::checkpointed_loop`"
+        );
+        self.reserve((2 * len).clamp(FIRST, MOST));
+    }
+
+    /// Memory for so many records in all.
+    #[track_caller]
+    fn reserve(&self, capacity: usize) {
+        let (len, [first, second]) = (self.len.get(), self.allocated.get());
+        // SAFETY: the pointers and capacities are those of vectors taken apart below, or null and 0.
+        let (mut links, mut partials) =
+            unsafe { (rebuilt(self.links.get(), len, first), rebuilt(self.partials.get(), len, second)) };
+        let additional = capacity.saturating_sub(len);
+        let enough = links.try_reserve_exact(additional).and_then(|()| partials.try_reserve_exact(additional));
+        self.allocated.set([links.capacity(), partials.capacity()]);
+        self.capacity.set(links.capacity().min(partials.capacity()).min(MOST));
+        self.links.set(links.as_mut_ptr());
+        self.partials.set(partials.as_mut_ptr());
+        std::mem::forget((links, partials));
+        if enough.is_err() {
+            let size = size_of::<[u32; 2]>() + size_of::<[T; 2]>();
+            panic!(
+                "scalar tape: no memory for {capacity} records of {size} bytes; split the sum with `scalar::sum_of`, or the recursion with `scalar::checkpointed_loop`"
+            );
+        }
+    }
+
+    /// How many records there are, record 0 included.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.len.get()
+    }
+
+    /// Forgets the records from `len` on, never record 0. The memory stays.
+    pub(super) fn truncate(&self, len: usize) {
+        self.len.set(self.len.get().min(len.max(1)));
+    }
+
+    /// How many records there is memory for.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity.get()
+    }
+
+    /// Links and partials of all records. `read` must not push.
+    #[inline(always)]
+    pub(super) fn records<R>(&self, read: impl FnOnce(&[[u32; 2]], &[[T; 2]]) -> R) -> R {
+        let len = self.len.get();
+        // SAFETY: len records were written to both columns. The caller doesn't push in `read`; `Columns` is private to
+        // the scalar side, and no arithmetic of the user's runs there.
+        unsafe {
+            read(
+                std::slice::from_raw_parts(self.links.get(), len),
+                std::slice::from_raw_parts(self.partials.get(), len),
+            )
+        }
+    }
+}
+
+impl<T: Scalar> Columns<T> {
+    /// One stretch of the reverse sweep: from record `high` down to above record `low`, each record passes its adjoint,
+    /// times the partials, to its operands. What is exactly zero isn't passed on.
+    ///
+    /// Links that are not below their own record are not followed.
+    #[inline(always)]
+    pub(super) fn sweep<const L: usize>(
+        links: &[[u32; 2]],
+        partials: &[[T; 2]],
+        adjoints: &mut [[T; L]],
+        low: usize,
+        high: usize,
+    ) {
+        assert!(high < links.len() && high < partials.len() && high < adjoints.len());
+        for place in (low + 1..=high).rev() {
+            // SAFETY: place <= high, which is below all three lengths.
+            let adjoint = unsafe { *adjoints.get_unchecked(place) };
+            if (0..L).all(|lane| adjoint[lane].is_exactly(0.0)) {
+                continue;
+            }
+            // SAFETY: as above.
+            let ([first, second], [by_first, by_second]) =
+                unsafe { (*links.get_unchecked(place), *partials.get_unchecked(place)) };
+            debug_assert!((first as usize) < place && (second as usize) < place);
+            // SAFETY: the operands of a record were recorded before it, so their places are below `place`.
+            unsafe {
+                pass(adjoints.get_unchecked_mut(first as usize), adjoint, by_first);
+                pass(adjoints.get_unchecked_mut(second as usize), adjoint, by_second);
+            }
+        }
+    }
+}
+
+/// `operand += adjoint * partial`, lane by lane.
+#[inline(always)]
+pub(super) fn pass<T: Scalar, const L: usize>(operand: &mut [T; L], adjoint: [T; L], partial: T) {
+    for lane in 0..L {
+        let sum = operand[lane].plus_scaled(adjoint[lane], partial);
+        // With one lane, the sweep has seen that it isn't zero.
+        operand[lane] = if L > 1 && adjoint[lane].is_exactly(0.0) { operand[lane] } else { sum };
+    }
+}
+
+/// The vector that was taken apart into these.
+///
+/// # Safety
+/// They are the parts of a vector that nobody else owns, or null and 0.
+unsafe fn rebuilt<V>(pointer: *mut V, len: usize, capacity: usize) -> Vec<V> {
+    match pointer.is_null() {
+        true => Vec::new(),
+        // SAFETY: the caller's promise.
+        false => unsafe { Vec::from_raw_parts(pointer, len, capacity) },
+    }
+}
+
+impl<T> Drop for Columns<T> {
+    fn drop(&mut self) {
+        let [first, second] = self.allocated.get();
+        // SAFETY: the parts of the vectors that `reserve` took apart; they are `Copy`, so none has to be dropped.
+        unsafe {
+            drop(rebuilt(self.links.get(), 0, first));
+            drop(rebuilt(self.partials.get(), 0, second));
+        }
+    }
+}

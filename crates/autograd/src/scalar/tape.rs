@@ -1,0 +1,235 @@
+//! The scalar tape: who owns the records, and how operations get there. Must know no function by name.
+
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+
+use super::columns::Columns;
+use super::number::Scalar;
+use super::var::Var;
+
+/// A record of operations on numbers, for derivatives of what was computed.
+///
+/// Values are computed at once; what is recorded are partial derivatives: 8 bytes for the operands' places and two
+/// numbers, so 24 bytes an operation in `f64`, of one or two operands. Adding a constant records nothing. Statements of many
+/// operands ([`dot`](super::dot), [`sum`](super::sum), ...) take 8 bytes and 12 for each operand.
+///
+/// **Zero partials.** An operand whose partial derivative is exactly 0 at the recorded point is not stored, and a result
+/// that depends on nothing any more is a constant. That is right for derivatives at this point (of every order, as values
+/// that carry derivatives themselves are zero only if those are), it makes much of some tapes vanish, and it is the
+/// [zero rule](crate::Real::scaled): `0 · ∞` counts as 0.
+///
+/// **Limits.** At most 4,294,967,294 records. Operators have no way to return an error: where a record can't be numbered, or
+/// memory for it can't be had, they panic and say so. A variable of one tape used with one of another is a panic with the
+/// source lines of both tapes and of the operator, except where the types exclude it: closures given to the transforms
+/// can't use variables from outside.
+///
+/// ```
+/// use wengert_autograd::scalar::Tape;
+/// let tape = Tape::new();
+/// let (x, y) = (tape.var(2.0), tape.var(3.0));
+/// let z = (x * y).sin() + x.exp() / y;
+/// assert_eq!(z.value(), 6f64.sin() + 2f64.exp() / 3.0);
+/// let adjoints = z.backward();
+/// assert!((adjoints.wrt(x) - (3.0 * 6f64.cos() + 2f64.exp() / 3.0)).abs() < 1e-14);
+/// ```
+pub struct Tape<T: Scalar = f64> {
+    pub(super) columns: Columns<T>,
+    pub(super) statements: RefCell<Statements<T>>,
+    /// Adjoints of earlier sweeps, to be used again.
+    pub(super) spare: Cell<Vec<T>>,
+    created: &'static Location<'static>,
+}
+
+/// Operations of more than two operands: the first two stand in the record, the others here.
+pub(super) struct Statements<T> {
+    /// The record of each statement, and how many further operands it has.
+    pub(super) heads: Vec<[u32; 2]>,
+    pub(super) links: Vec<u32>,
+    pub(super) partials: Vec<T>,
+}
+
+impl<T: Scalar> Tape<T> {
+    /// An empty tape.
+    #[track_caller]
+    pub fn new() -> Self {
+        Tape::with_capacity(0)
+    }
+
+    /// An empty tape with memory for so many operations.
+    ///
+    /// # Panics
+    /// Where that much memory can't be had.
+    ///
+    /// ```
+    /// let tape = wengert_autograd::scalar::Tape::with_capacity(1000);
+    /// let x = tape.var(2.0);
+    /// let y = x * x;
+    /// assert_eq!((y.value(), y.backward().wrt(x)), (4.0, 4.0));
+    /// assert!(tape.capacity() >= 1000);
+    /// ```
+    #[track_caller]
+    pub fn with_capacity(operations: usize) -> Self {
+        Tape {
+            columns: Columns::with_capacity(T::of(0.0), operations),
+            statements: RefCell::new(Statements { heads: vec![], links: vec![], partials: vec![] }),
+            spare: Cell::new(vec![]),
+            created: Location::caller(),
+        }
+    }
+
+    /// A variable to differentiate by.
+    #[inline]
+    #[track_caller]
+    pub fn var(&self, value: T) -> Var<'_, T> {
+        let zero = T::of(0.0);
+        Var::recorded(value, self, self.columns.push([0, 0], [zero, zero]))
+    }
+
+    /// Several of them.
+    ///
+    /// ```
+    /// let tape = wengert_autograd::scalar::Tape::new();
+    /// let x = tape.vars(&[1.0, 2.0, 3.0]);
+    /// let y = x[0] * x[1] * x[2];
+    /// assert_eq!(y.value(), 6.0);
+    /// assert_eq!(y.backward().wrt_all(&x), [6.0, 3.0, 2.0]);
+    /// ```
+    #[track_caller]
+    pub fn vars(&self, values: &[T]) -> Vec<Var<'_, T>> {
+        values.iter().map(|&value| self.var(value)).collect()
+    }
+
+    /// How many operations and variables are recorded.
+    pub fn len(&self) -> usize {
+        self.columns.len() - 1
+    }
+
+    /// Whether nothing is recorded.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many records there is memory for.
+    pub fn capacity(&self) -> usize {
+        self.columns.capacity() - 1
+    }
+
+    /// The bytes of what is recorded.
+    ///
+    /// ```
+    /// let tape = wengert_autograd::scalar::Tape::new();
+    /// let (x, y) = (tape.var(2.0), tape.var(3.0));
+    /// let before = tape.bytes();
+    /// let z = x * y + 1.0;                              // the sum with a constant takes no record
+    /// assert_eq!(tape.bytes() - before, 24);
+    /// assert_eq!((z.value(), z.backward().wrt(x)), (7.0, 3.0));
+    /// ```
+    pub fn bytes(&self) -> usize {
+        let statements = self.statements.borrow();
+        self.len() * (size_of::<[u32; 2]>() + size_of::<[T; 2]>())
+            + statements.heads.len() * size_of::<[u32; 2]>()
+            + statements.links.len() * (size_of::<u32>() + size_of::<T>())
+    }
+
+    /// Forgets everything and keeps the memory. That no variable survives is proved by the borrow checker:
+    ///
+    /// ```compile_fail,E0502
+    /// let mut tape = wengert_autograd::scalar::Tape::new();
+    /// let x = tape.var(2.0);
+    /// tape.clear();
+    /// let y = x * x;
+    /// ```
+    pub fn clear(&mut self) {
+        self.forget(1);
+    }
+
+    /// The same as [`clear`](Self::clear).
+    pub fn reset(&mut self) {
+        self.clear();
+    }
+
+    /// A tape that lives as long as the program, for libraries that ask for `'static` numbers: `ndarray`'s and
+    /// `nalgebra`'s matrix products.
+    ///
+    /// Its memory is never given back.
+    ///
+    /// ```
+    /// use wengert_autograd::{ndarray::array, scalar::Tape};
+    /// let tape = Tape::leak(Tape::new());
+    /// let x = tape.var(3.0);
+    /// let product = array![[x, x * x]].dot(&array![[x], [tape.var(2.0)]]);
+    /// assert_eq!(product[[0, 0]].value(), 27.0);                        // x² + 2 x²
+    /// assert_eq!(product[[0, 0]].backward().wrt(x), 18.0);
+    /// ```
+    pub fn leak(tape: Tape<T>) -> &'static Tape<T>
+    where
+        T: 'static,
+    {
+        Box::leak(Box::new(tape))
+    }
+
+    /// Forgets the records from a place on.
+    pub(super) fn forget(&self, place: usize) {
+        self.columns.truncate(place);
+        let mut statements = self.statements.borrow_mut();
+        while statements.heads.last().is_some_and(|&[record, _]| record as usize >= place) {
+            let count = statements.heads.pop().map_or(0, |[_, count]| count as usize);
+            let len = statements.links.len() - count;
+            statements.links.truncate(len);
+            statements.partials.truncate(len);
+        }
+    }
+
+    /// Records an operation of one operand with the partial derivative `by`; the variable of the result.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn unary<'t>(&'t self, value: T, operand: u32, by: T) -> Var<'t, T> {
+        if by.is_exactly(0.0) {
+            Var::constant(value)
+        } else if by.is_exactly(1.0) {
+            // The result differs from the operand by a constant: the same record serves both.
+            Var::recorded(value, self, operand)
+        } else {
+            Var::recorded(value, self, self.columns.push([operand, 0], [by, T::of(0.0)]))
+        }
+    }
+
+    /// Records an operation of two operands.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn binary<'t>(&'t self, value: T, operands: [u32; 2], by: [T; 2]) -> Var<'t, T> {
+        let first = if by[0].is_exactly(0.0) { 0 } else { operands[0] };
+        let second = if by[1].is_exactly(0.0) { 0 } else { operands[1] };
+        match first | second {
+            0 => Var::constant(value),
+            _ => Var::recorded(value, self, self.columns.push([first, second], by)),
+        }
+    }
+
+    /// Stops at a variable of another tape.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub(super) fn refuse_mixture(&self, other: &Tape<T>) -> ! {
+        panic!(
+            "scalar: a variable of the tape made at {} is used with one of the tape made at {}, at {}; take `.value()` of \
+             one of them, or use one tape",
+            self.created,
+            other.created,
+            Location::caller()
+        );
+    }
+}
+
+impl<T: Scalar> Default for Tape<T> {
+    #[track_caller]
+    fn default() -> Self {
+        Tape::new()
+    }
+}
+
+impl<T: Scalar> std::fmt::Debug for Tape<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tape").field("len", &self.len()).field("created", &self.created).finish_non_exhaustive()
+    }
+}
