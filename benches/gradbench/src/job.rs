@@ -15,6 +15,7 @@ pub trait Job {
 }
 
 /// A job from a function that writes its output and another that prints it.
+#[derive(Debug)]
 pub struct Work<O, R, P> {
     output: O,
     run: R,

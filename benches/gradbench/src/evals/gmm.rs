@@ -28,6 +28,7 @@ pub struct Gmm {
 }
 
 /// Parameters taken apart.
+#[derive(Debug)]
 pub struct Parts<'p, T> {
     /// Logarithms of the weights.
     pub alpha: &'p [T],

@@ -2,6 +2,7 @@
 
 use num_traits::Float;
 use serde_json::Value;
+use wengert::scalar::Scalar;
 
 use crate::descent::argmin;
 use crate::json::{self, Result};
@@ -34,7 +35,7 @@ impl Particle {
 /// The potential of two charges.
 struct Potential<T>([[T; 2]; 2]);
 
-impl<T: Number + Scalar> Function<T> for Potential<T> {
+impl<T: Number + Scalar<Base = f64>> Function<T> for Potential<T> {
     fn call<U: Over<T>>(&self, x: &[U]) -> U {
         let one = |charge: [T; 2]| {
             let apart = [x[0] - U::lift(charge[0]), x[1] - U::lift(charge[1])];

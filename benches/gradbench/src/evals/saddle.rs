@@ -1,6 +1,7 @@
 //! A saddle point by gradient descent whose objective is a gradient ascent: differentiation of what differentiates.
 
 use serde_json::Value;
+use wengert::scalar::Scalar;
 
 use crate::descent::{argmax, argmin};
 use crate::json::{self, Result};
@@ -33,7 +34,7 @@ struct Height<T> {
     at: [T; 2],
 }
 
-impl<T: Number + Scalar> Function<T> for Height<T> {
+impl<T: Number + Scalar<Base = f64>> Function<T> for Height<T> {
     fn call<U: Over<T>>(&self, y: &[U]) -> U {
         U::lift(T::square_norm(&self.at)) - U::square_norm(y)
     }
