@@ -89,7 +89,7 @@ fn inputs_that_do_not_fit_get_an_error_that_says_where() {
 #[test]
 fn what_is_not_finite_is_an_error() {
     assert!(error(&evaluate("hello", "square", json!(1e300))).contains("finite"));
-    assert!(error(&evaluate("llsq", "gradient", json!({"x": [1e300, 1e300], "n": 1000}))).contains("finite"));
+    assert!(error(&evaluate("llsq", "primal", json!({"x": [1e300, 1e300], "n": 1000}))).contains("finite"));
     // A centroid without points has no curvature.
     let far = json!({"points": [[0.0]], "centroids": [[0.1], [100.0]]});
     assert!(error(&evaluate("kmeans", "dir", far)).contains("finite"));

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::json::{self, Result};
 use crate::number::Number;
-use crate::ways::Objective;
+use crate::ways::{Gradient, Objective};
 
 /// Data, prior and parameters.
 #[derive(Clone, Debug)]
@@ -170,5 +170,9 @@ impl Objective for Gmm {
         let terms = self.x.chunks(self.d).map(|x| self.term(&shared, |i| T::plain(x[i]), &mut buffers));
         let sum = terms.fold(T::plain(0.0), |sum, term| sum + term);
         sum + self.rest(parameters)
+    }
+
+    fn tensor(self) -> Result<Gradient> {
+        super::gmm_tensor::gradient(self)
     }
 }

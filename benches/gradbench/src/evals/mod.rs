@@ -3,6 +3,7 @@
 pub mod ba;
 pub mod det;
 pub mod gmm;
+pub mod gmm_tensor;
 pub mod hello;
 pub mod ht;
 pub mod kmeans;
