@@ -68,7 +68,7 @@ impl<T: Copy> Columns<T> {
         let len = self.len.get();
         assert!(
             len < MOST,
-            "scalar tape: full, 4294967295 records are the most that it can number; split the sum with `scalar::sum_of`, or the recursion with `scalar::checkpointed_loop`"
+            "scalar tape: full, 4294967295 records are the most that it can number; split sums with `Tape::sum`, and recursions with `scalar::checkpointed_loop`"
         );
         self.reserve((2 * len).clamp(FIRST, MOST));
     }
@@ -90,7 +90,7 @@ impl<T: Copy> Columns<T> {
         if enough.is_err() {
             let size = size_of::<[u32; 2]>() + size_of::<[T; 2]>();
             panic!(
-                "scalar tape: no memory for {capacity} records of {size} bytes; split the sum with `scalar::sum_of`, or the recursion with `scalar::checkpointed_loop`"
+                "scalar tape: no memory for {capacity} records of {size} bytes; split sums with `Tape::sum`, and recursions with `scalar::checkpointed_loop`"
             );
         }
     }
@@ -164,8 +164,7 @@ impl<T: Scalar> Columns<T> {
 pub(super) fn pass<T: Scalar, const L: usize>(operand: &mut [T; L], adjoint: [T; L], partial: T) {
     for lane in 0..L {
         let sum = operand[lane].plus_scaled(adjoint[lane], partial);
-        // With one lane, the sweep has seen that it isn't zero.
-        operand[lane] = if L > 1 && adjoint[lane].is_exactly(0.0) { operand[lane] } else { sum };
+        operand[lane] = if adjoint[lane].is_exactly(0.0) { operand[lane] } else { sum };
     }
 }
 

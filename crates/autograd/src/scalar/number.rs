@@ -4,8 +4,9 @@ use std::fmt::{Debug, Display};
 
 use num_traits::{Float, FloatConst, FromPrimitive};
 
+use crate::kernels::block::map;
 use crate::kernels::number::{Element, Number};
-use crate::ops::{Elementwise, Real};
+use crate::ops::{Elementwise, Exp, Real};
 
 /// The value type of a [`Tape`](super::Tape) or a [`Dual`](super::Dual): `f32`, `f64`, a dual number, or a
 /// [`Var`](super::Var) of another tape, so that derivatives nest to any order.
@@ -35,6 +36,12 @@ pub trait Scalar: Real + PartialOrd + Debug + Display {
         self + adjoint.scaled(partial)
     }
 
+    /// Replaces each number by `e` to its power.
+    #[track_caller]
+    fn exp_all(numbers: &mut [Self]) {
+        numbers.iter_mut().for_each(|number| *number = Real::exp(*number));
+    }
+
     /// Whether it is the constant `value`.
     #[inline(always)]
     fn is_exactly(self, value: f64) -> bool {
@@ -60,6 +67,14 @@ macro_rules! plain {
             #[inline(always)]
             fn is_constant(self) -> bool {
                 true
+            }
+
+            fn exp_all(numbers: &mut [$float]) {
+                let mut block = [0.0; 512];
+                for numbers in numbers.chunks_mut(512) {
+                    block[..numbers.len()].copy_from_slice(numbers);
+                    map::<Exp, $float, 1>([&block[..numbers.len()]], numbers);
+                }
             }
 
             #[inline(always)]

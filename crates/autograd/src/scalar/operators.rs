@@ -211,6 +211,7 @@ macro_rules! number_order {
         }
     };
     ([$($generics:tt)*] $type:ty, $value:ty, $other:ty, |$right:ident| $lift:expr) => {
+        #[expect(clippy::partialeq_ne_impl, reason = "a recorder guards the comparison that was written")]
         impl<$($generics)*> PartialEq<$other> for $type {
             #[inline(always)]
             #[track_caller]

@@ -37,6 +37,8 @@ pub struct Tape<T: Scalar = f64> {
     pub(super) statements: RefCell<Statements<T>>,
     /// Adjoints of earlier sweeps, to be used again.
     pub(super) spare: Cell<Vec<T>>,
+    /// The tape for the terms of sums, to be used again.
+    pub(super) inner: Cell<Option<Box<Tape<T>>>>,
     created: &'static Location<'static>,
 }
 
@@ -73,6 +75,7 @@ impl<T: Scalar> Tape<T> {
             columns: Columns::with_capacity(T::of(0.0), operations),
             statements: RefCell::new(Statements { heads: vec![], links: vec![], partials: vec![] }),
             spare: Cell::new(vec![]),
+            inner: Cell::new(None),
             created: Location::caller(),
         }
     }

@@ -1,0 +1,82 @@
+//! The forward sweep: directions pushed through the partial derivatives that the tape holds.
+
+use super::columns::pass;
+use super::number::Scalar;
+use super::reverse::start;
+use super::tape::Tape;
+use super::var::Var;
+
+/// The derivatives of everything on the tape along `L` directions.
+#[derive(Debug)]
+pub struct Tangents<'t, T: Scalar, const L: usize> {
+    tape: &'t Tape<T>,
+    tangents: Vec<T>,
+}
+
+impl<'t, T: Scalar, const L: usize> Tangents<'t, T, L> {
+    /// The derivatives of a result along the directions; of a constant they are 0.
+    ///
+    /// # Panics
+    /// For a result of another tape.
+    #[inline]
+    #[track_caller]
+    pub fn of(&self, y: Var<'t, T>) -> [T; L] {
+        Var::common(Some(self.tape), y.tape());
+        match y.record() {
+            0 => [T::of(0.0); L],
+            record => self.tangents.as_chunks::<L>().0[record as usize],
+        }
+    }
+}
+
+impl<T: Scalar, const L: usize> Drop for Tangents<'_, T, L> {
+    fn drop(&mut self) {
+        self.tape.spare.set(std::mem::take(&mut self.tangents));
+    }
+}
+
+impl<T: Scalar> Tape<T> {
+    /// The derivatives along directions of everything computed from some variables: forward mode, on the tape.
+    ///
+    /// # Panics
+    /// For a variable of another tape.
+    ///
+    /// ```
+    /// let tape = wengert_autograd::scalar::Tape::new();
+    /// let (x, y) = (tape.var(2.0), tape.var(3.0));
+    /// let z = x * x * y;
+    /// assert_eq!(z.value(), 12.0);
+    /// let tangents = tape.forward_lanes(&[(x, [1.0, 0.0]), (y, [0.0, 1.0])]);
+    /// assert_eq!(tangents.of(z), [12.0, 4.0]);              // its gradient, by its two directions
+    /// ```
+    #[track_caller]
+    pub fn forward_lanes<'t, const L: usize>(&'t self, directions: &[(Var<'t, T>, [T; L])]) -> Tangents<'t, T, L> {
+        let records = self.columns.len();
+        let mut tangents = start(Some(self), directions.iter().map(|&(x, _)| x), L);
+        tangents.resize(records * L, T::of(0.0));
+        let lanes = tangents.as_chunks_mut::<L>().0;
+        for &(x, direction) in directions.iter().filter(|(x, _)| x.record() != 0) {
+            let place = &mut lanes[x.record() as usize];
+            *place = std::array::from_fn(|lane| place[lane] + direction[lane]);
+        }
+        let statements = self.statements.borrow();
+        let mut heads = statements.heads.iter().peekable();
+        let mut further = 0;
+        self.columns.records(|links, partials| {
+            for (record, (&[first, second], &[by_first, by_second])) in links.iter().zip(partials).enumerate() {
+                // A variable has no operands, and keeps its direction.
+                let mut tangent = lanes[record];
+                pass(&mut tangent, lanes[first as usize], by_first);
+                pass(&mut tangent, lanes[second as usize], by_second);
+                if let Some(&[_, count]) = heads.next_if(|head| head[0] as usize == record) {
+                    for operand in further..further + count as usize {
+                        pass(&mut tangent, lanes[statements.links[operand] as usize], statements.partials[operand]);
+                    }
+                    further += count as usize;
+                }
+                lanes[record] = tangent;
+            }
+        });
+        Tangents { tape: self, tangents }
+    }
+}
