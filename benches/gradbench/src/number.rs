@@ -4,7 +4,8 @@ use std::fmt::Debug;
 use std::ops::AddAssign;
 
 use num_traits::Float;
-use wengert::scalar::{Dual, Scalar, Var};
+use wengert::Real;
+use wengert::scalar::{self, Dual, Scalar, Var};
 
 /// A number of an objective: `num_traits::Float`, and the sums that a tape records as one statement. On `f64` these are
 /// the plain loops.
@@ -55,21 +56,11 @@ pub trait Number: Float + AddAssign + Debug {
         x.iter().fold(Self::plain(0.0), |sum, &x| sum + x * x)
     }
 
-    /// `sum_i (x_i - c_i)²` for plain numbers `c`.
-    fn square_distance(x: &[Self], c: &[f64]) -> Self {
-        x.iter().zip(c).fold(Self::plain(0.0), |sum, (&x, &c)| sum + (x - Self::plain(c)).powi(2))
-    }
-
     /// `ln sum_i exp(x_i)`, computed with the greatest one taken out.
     fn log_sum_exp(x: &[Self]) -> Self {
         let greatest = x.iter().fold(x[0], |max, &x| if x > max { x } else { max });
         let sum = x.iter().fold(Self::plain(0.0), |sum, &x| sum + (x - greatest).exp());
         sum.ln() + greatest
-    }
-
-    /// The smallest of some numbers: whose, if several are, doesn't matter to its users.
-    fn least(x: &[Self]) -> Self {
-        x.iter().fold(x[0], |min, &x| if x < min { x } else { min })
     }
 }
 
@@ -109,6 +100,42 @@ impl<T: Scalar<Base = f64>> Number for Var<'_, T> {
     #[inline(always)]
     fn add_product(self, a: Self, b: Self) -> Self {
         Float::mul_add(a, b, self)
+    }
+
+    #[inline(always)]
+    fn sigmoid(self) -> Self {
+        Real::sigmoid(self)
+    }
+
+    #[inline(always)]
+    fn sum(x: &[Self]) -> Self {
+        scalar::sum(x)
+    }
+
+    #[inline(always)]
+    fn dot(a: &[Self], b: &[Self]) -> Self {
+        scalar::dot(a, b)
+    }
+
+    #[inline(always)]
+    fn weighted(x: &[Self], c: &[f64]) -> Self {
+        let c: Vec<T> = c.iter().map(|&c| T::of(c)).collect();
+        scalar::linear_combination(&c, x)
+    }
+
+    #[inline(always)]
+    fn linear<const N: usize>(x: [Self; N], c: [f64; N]) -> Self {
+        scalar::linear_combination(&c.map(T::of), &x)
+    }
+
+    #[inline(always)]
+    fn square_norm(x: &[Self]) -> Self {
+        scalar::sqnorm(x)
+    }
+
+    #[inline(always)]
+    fn log_sum_exp(x: &[Self]) -> Self {
+        scalar::logsumexp(x)
     }
 }
 

@@ -37,17 +37,32 @@ impl Objective for Kmeans {
         &self.centroids
     }
 
+    /// Which centroid is nearest is found among plain numbers: only its distance has a derivative.
     fn value<T: Number>(&self, centroids: &[T]) -> T {
-        let mut distances = vec![T::plain(0.0); centroids.len() / self.d];
-        let mut nearest = Vec::with_capacity(self.points.len() / self.d);
+        let places: Vec<f64> = centroids.iter().map(|x| x.value()).collect();
+        let mut apart = vec![T::plain(0.0); self.d];
+        let mut sum = T::plain(0.0);
         for point in self.points.chunks(self.d) {
-            for (distance, centroid) in distances.iter_mut().zip(centroids.chunks(self.d)) {
-                *distance = T::square_distance(centroid, point);
+            let nearest = nearest(point, &places) * self.d;
+            for ((apart, &x), &c) in apart.iter_mut().zip(&centroids[nearest..]).zip(point) {
+                *apart = x - T::plain(c);
             }
-            nearest.push(T::least(&distances));
+            sum += T::square_norm(&apart);
         }
-        T::sum(&nearest)
+        sum
     }
+}
+
+/// Which of the centroids is nearest to a point.
+fn nearest(point: &[f64], centroids: &[f64]) -> usize {
+    let mut least = (f64::INFINITY, 0);
+    for (j, centroid) in centroids.chunks(point.len()).enumerate() {
+        let distance: f64 = centroid.iter().zip(point).map(|(c, x)| (c - x) * (c - x)).sum();
+        if distance < least.0 {
+            least = (distance, j);
+        }
+    }
+    least.1
 }
 
 /// Newton's direction.
