@@ -34,15 +34,22 @@ pub trait Objective {
 }
 
 /// A function that another differentiation, whose numbers are `T`, wants differentiated.
-pub trait Function<T> {
+pub trait Function<T, const N: usize> {
     /// The function, on numbers that may be one level above `T`.
-    fn call<U: Over<T>>(&self, x: &[U]) -> U;
+    fn call<U: Over<T>>(&self, x: &[U; N]) -> U;
 }
 
 /// Forward or reverse.
 pub trait Mode {
+    /// What is kept from one gradient to the next.
+    type Space<T: Number + Scalar<Base = f64>>: Default;
+
     /// The gradient of `function` at `x`, in the numbers of the level below.
-    fn gradient<T: Number + Scalar<Base = f64>, F: Function<T>>(function: &F, x: &[T]) -> Vec<T>;
+    fn gradient<T: Number + Scalar<Base = f64>, F: Function<T, N>, const N: usize>(
+        space: &mut Self::Space<T>,
+        function: &F,
+        x: &[T; N],
+    ) -> [T; N];
 }
 
 /// One dual number's derivative after the other.
@@ -54,23 +61,31 @@ pub struct Forward;
 pub struct Reverse;
 
 impl Mode for Forward {
-    fn gradient<T: Number + Scalar<Base = f64>, F: Function<T>>(function: &F, x: &[T]) -> Vec<T> {
-        let mut point: Vec<Dual<T>> = x.iter().map(|&x| Dual::constant(x)).collect();
-        let by = |i: usize| {
-            point[i] = Dual::variable(x[i]);
-            let derivative = function.call(&point).derivative;
-            point[i] = Dual::constant(x[i]);
-            derivative
-        };
-        (0..x.len()).map(by).collect()
+    type Space<T: Number + Scalar<Base = f64>> = ();
+
+    fn gradient<T: Number + Scalar<Base = f64>, F: Function<T, N>, const N: usize>(
+        (): &mut (),
+        function: &F,
+        x: &[T; N],
+    ) -> [T; N] {
+        let point =
+            |i: usize| std::array::from_fn(|j| if i == j { Dual::variable(x[j]) } else { Dual::constant(x[j]) });
+        std::array::from_fn(|i| function.call::<Dual<T>>(&point(i)).derivative)
     }
 }
 
 impl Mode for Reverse {
-    fn gradient<T: Number + Scalar<Base = f64>, F: Function<T>>(function: &F, x: &[T]) -> Vec<T> {
-        let tape = Tape::new();
-        let point = tape.vars(x);
-        function.call::<Var<'_, T>>(&point).backward().wrt_all(&point)
+    type Space<T: Number + Scalar<Base = f64>> = Tape<T>;
+
+    fn gradient<T: Number + Scalar<Base = f64>, F: Function<T, N>, const N: usize>(
+        tape: &mut Tape<T>,
+        function: &F,
+        x: &[T; N],
+    ) -> [T; N] {
+        tape.clear();
+        let point = x.map(|x| tape.var(x));
+        let adjoints = function.call::<Var<'_, T>>(&point).backward();
+        point.map(|x| adjoints.wrt(x))
     }
 }
 

@@ -98,7 +98,12 @@ fn lstm() {
 #[test]
 fn lse() {
     for n in [1, 2, 37] {
-        check(|x| Evaluation::Lse(wengert_gradbench::evals::lse::Lse(x.to_vec())), &inputs::lse(n).0, ["primal", "gradient"], &WAYS);
+        check(
+            |x| Evaluation::Lse(wengert_gradbench::evals::lse::Lse(x.to_vec())),
+            &inputs::lse(n).0,
+            ["primal", "gradient"],
+            &WAYS,
+        );
     }
 }
 

@@ -42,7 +42,8 @@ fn a_sitting_of_the_program() {
     assert!(exchange("{ this is not JSON")["error"].as_str().expect("words").contains("not JSON"));
     let double = exchange(r#"{"id":3,"kind":"evaluate","module":"hello","function":"double","input":9}"#);
     assert_eq!(double["output"], 18.0);
-    let names: Vec<&str> = double["timings"].as_array().expect("timings").iter().map(|t| t["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        double["timings"].as_array().expect("timings").iter().map(|t| t["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["prepare", "evaluate"]);
     assert_eq!(exchange(r#"{"id":4,"kind":"analysis","of":2,"valid":true}"#), json!({"id": 4}));
     assert_eq!(exchange(r#"{"id":5,"kind":"define","module":"bake"}"#), json!({"id": 5, "success": false}));
@@ -53,7 +54,9 @@ fn a_sitting_of_the_program() {
 
 #[test]
 fn lines_that_are_no_messages_get_an_error() {
-    for line in ["nonsense", "[1]", "3", "{}", r#"{"id":1}"#, r#"{"id":1,"kind":"evaluate"}"#, "\u{0}", "{\"id\":1e999}"] {
+    for line in
+        ["nonsense", "[1]", "3", "{}", r#"{"id":1}"#, r#"{"id":1,"kind":"evaluate"}"#, "\u{0}", "{\"id\":1e999}"]
+    {
         let answer = answer(line.as_bytes(), None);
         assert!(!error(&answer).is_empty(), "{line}");
     }
@@ -82,7 +85,9 @@ fn inputs_that_do_not_fit_get_an_error_that_says_where() {
     assert!(error(&evaluate("ode", "primal", json!({"x": [1, 2], "s": 0}))).contains("step"));
     let ba = json!({"n": 1, "m": 1, "p": 200_000_000, "cam": [], "x": [], "w": 1, "feat": []});
     assert!(error(&evaluate("ba", "jacobian", ba)).contains("memory"));
-    assert!(error(&evaluate("kmeans", "dir", json!({"points": [[1, 2], [3]], "centroids": [[1, 2]]}))).contains("points"));
+    assert!(
+        error(&evaluate("kmeans", "dir", json!({"points": [[1, 2], [3]], "centroids": [[1, 2]]}))).contains("points")
+    );
     assert!(error(&evaluate("saddle", "rr", json!({"start": [1]}))).contains("start"));
 }
 

@@ -1,7 +1,7 @@
 //! Hand tracking: how far the vertices of a posed hand lie from measured points.
 
 use serde_json::Value;
-use wengert::scalar::Dual;
+use wengert::scalar::{Tape, Var};
 
 use crate::job::{Job, job};
 use crate::json::{self, Result};
@@ -149,9 +149,10 @@ impl Ht {
         let base = self.base_positions[vertex];
         for (bone, &weight) in bones.iter().zip(&self.weights[vertex * bones.len()..]) {
             if weight != 0.0 {
-                let weighted = base.map(|base| base * weight);
+                let [x, y, z, w] = base.map(|base| base * weight);
                 for i in 0..3 {
-                    sum[i] += T::linear(bone[i], weighted);
+                    let [a, b, c, d] = bone[i];
+                    sum[i] = T::linear([sum[i], a, b, c, d], [1.0, x, y, z, w]);
                 }
             }
         }
@@ -244,24 +245,25 @@ pub fn jacobian(ht: Ht, way: Option<Way>) -> Result<Box<dyn Job>> {
     Ok(job(run, move |out: &Vec<f64>| json::nested(out, columns)))
 }
 
-/// One pass in dual numbers a column: no measurement depends on another one's `us`, so all of them move at once.
+/// Records, then pushes all directions through the tape at once. No measurement depends on another one's `us`, so all of
+/// them move together.
 fn recorded(ht: Ht) -> Gradient {
+    const LANES: usize = THETA + 2;
+    let unit = |lane: usize| -> [f64; LANES] { std::array::from_fn(|i| f64::from(i == lane)) };
+    let mut tape = Tape::new();
     Box::new(move |out| {
+        tape.clear();
         let (columns, shared) = (ht.columns(), ht.columns() - THETA);
-        let mut theta: Vec<Dual> = ht.theta.iter().map(|&x| Dual::constant(x)).collect();
-        let mut us: Vec<Dual> = ht.us.iter().map(|&x| Dual::constant(x)).collect();
-        out.resize(3 * ht.points.len() * columns, 0.0);
-        for column in 0..columns {
-            let seed = |theta: &mut [Dual], us: &mut [Dual], derivative: f64| match column.checked_sub(shared) {
-                Some(column) => theta[column].derivative = derivative,
-                None => us.iter_mut().skip(column).step_by(2).for_each(|u| u.derivative = derivative),
-            };
-            seed(&mut theta, &mut us, 1.0);
-            let errors = ht.errors(&theta, &us);
-            seed(&mut theta, &mut us, 0.0);
-            for (row, error) in out.chunks_mut(columns).zip(errors) {
-                row[column] = error.derivative;
-            }
+        let theta = tape.vars(&ht.theta);
+        let us = tape.vars(&ht.us);
+        let errors = ht.errors::<Var<'_>>(&theta, &us);
+        let angles = theta.iter().enumerate().map(|(i, &x)| (x, unit(shared + i)));
+        let places = us.iter().enumerate().map(|(i, &x)| (x, unit(i % 2)));
+        let tangents = tape.forward_lanes(&angles.chain(places).collect::<Vec<_>>());
+        out.clear();
+        out.reserve(errors.len() * columns);
+        for &error in &errors {
+            out.extend_from_slice(&tangents.of(error)[..columns]);
         }
         Ok(())
     })

@@ -109,7 +109,7 @@ impl Evaluation {
             (Evaluation::Ba(e), "jacobian") => ba::jacobian(e, way),
             (Evaluation::Ht(e), "objective") => Ok(ht_errors(e)),
             (Evaluation::Ht(e), "jacobian") => ht::jacobian(e, way),
-            (Evaluation::Saddle(e), modes) => saddle_job(e, modes),
+            (Evaluation::Saddle(e), modes) => saddle_job(e, modes, way),
             (Evaluation::Particle(e), modes) => particle_job(e, modes),
             _ => Err(format!("there is no function \"{name}\"")),
         }
@@ -167,7 +167,7 @@ fn ht_errors(ht: ht::Ht) -> Box<dyn Job> {
     job(run, |out: &Vec<f64>| Value::from(out.as_slice()))
 }
 
-fn saddle_job(saddle: saddle::Saddle, modes: &str) -> Result<Box<dyn Job>> {
+fn saddle_job(saddle: saddle::Saddle, modes: &str, way: Option<Way>) -> Result<Box<dyn Job>> {
     let solve = match modes {
         "rr" => saddle::Saddle::solve::<Reverse, Reverse>,
         "rf" => saddle::Saddle::solve::<Reverse, Forward>,
@@ -176,7 +176,7 @@ fn saddle_job(saddle: saddle::Saddle, modes: &str) -> Result<Box<dyn Job>> {
         _ => return Err(format!("there is no function \"{modes}\"")),
     };
     let run = move |out: &mut Vec<f64>| {
-        *out = solve(&saddle);
+        *out = solve(&saddle, way == Some(Way::Record));
         Ok(())
     };
     Ok(job(run, |out: &Vec<f64>| Value::from(out.as_slice())))

@@ -28,18 +28,19 @@ impl Particle {
         if flight.call::<f64>(&[self.0]).is_nan() {
             return Err("the particle never comes down".into());
         }
-        Ok(argmin(&[self.0], |w| flight.call::<f64>(w), |w| Outer::gradient(&flight, w))[0])
+        let mut space = Outer::Space::default();
+        Ok(argmin(&[self.0], |w| flight.call::<f64>(w), |w| Outer::gradient(&mut space, &flight, w))[0])
     }
 }
 
 /// The potential of two charges.
 struct Potential<T>([[T; 2]; 2]);
 
-impl<T: Number + Scalar<Base = f64>> Function<T> for Potential<T> {
-    fn call<U: Over<T>>(&self, x: &[U]) -> U {
+impl<T: Number + Scalar<Base = f64>> Function<T, 2> for Potential<T> {
+    fn call<U: Over<T>>(&self, x: &[U; 2]) -> U {
         let one = |charge: [T; 2]| {
             let apart = [x[0] - U::lift(charge[0]), x[1] - U::lift(charge[1])];
-            Float::recip(Float::sqrt(U::square_norm(&apart)))
+            Float::recip(Float::sqrt(apart[0] * apart[0] + apart[1] * apart[1]))
         };
         one(self.0[0]) + one(self.0[1])
     }
@@ -48,15 +49,16 @@ impl<T: Number + Scalar<Base = f64>> Function<T> for Potential<T> {
 /// The square of where the particle crosses the axis.
 struct Flight<Inner>(std::marker::PhantomData<Inner>);
 
-impl<Inner: Mode> Function<f64> for Flight<Inner> {
-    fn call<U: Over<f64>>(&self, w: &[U]) -> U {
+impl<Inner: Mode> Function<f64, 1> for Flight<Inner> {
+    fn call<U: Over<f64>>(&self, w: &[U; 1]) -> U {
         let ten = U::plain(10.0);
         let potential = Potential([[ten, ten - w[0]], [ten, U::plain(0.0)]]);
         let mut x = [0.0, 8.0].map(U::plain);
         let mut v = [0.75, 0.0].map(U::plain);
         let step = 0.1;
+        let mut space = Inner::Space::default();
         for _ in 0..STEPS {
-            let slope = Inner::gradient(&potential, &x);
+            let slope = Inner::gradient(&mut space, &potential, &x);
             x = [0, 1].map(|i| x[i] + v[i] * U::plain(step));
             if x[1].value() <= 0.0 {
                 let back = -(x[1] / v[1]);

@@ -1,5 +1,7 @@
 //! A saddle point by gradient descent whose objective is a gradient ascent: differentiation of what differentiates.
 
+use std::marker::PhantomData;
+
 use serde_json::Value;
 use wengert::scalar::Scalar;
 
@@ -20,11 +22,15 @@ impl Saddle {
     }
 
     /// The point that minimises, then the one that maximises.
-    pub fn solve<Outer: Mode, Inner: Mode>(&self) -> Vec<f64> {
-        let outer = Greatest::<Inner> { start: self.0, inner: std::marker::PhantomData };
-        let first = argmin(&self.0, |x| outer.call::<f64>(x), |x| Outer::gradient(&outer, x));
-        let height = Height { at: [first[0], first[1]] };
-        let second = argmax(&self.0, |y| height.call::<f64>(y), |y| Outer::gradient(&height, y));
+    ///
+    /// `through`: whether the minimisation differentiates all of the maximisation, step by step. It needn't: where the
+    /// height is greatest it doesn't change with the place of the maximum (Danskin 1966), which may count as constant.
+    pub fn solve<Outer: Mode, Inner: Mode>(&self, through: bool) -> Vec<f64> {
+        let outer = Greatest::<Inner> { start: self.0, through, inner: PhantomData };
+        let mut space = Outer::Space::default();
+        let first = argmin(&self.0, |x| outer.call::<f64>(x), |x| Outer::gradient(&mut space, &outer, x));
+        let height = Height { at: first };
+        let second = argmax(&self.0, |y| height.call::<f64>(y), |y| Outer::gradient(&mut space, &height, y));
         [first, second].concat()
     }
 }
@@ -34,23 +40,35 @@ struct Height<T> {
     at: [T; 2],
 }
 
-impl<T: Number + Scalar<Base = f64>> Function<T> for Height<T> {
-    fn call<U: Over<T>>(&self, y: &[U]) -> U {
-        U::lift(T::square_norm(&self.at)) - U::square_norm(y)
+impl<T: Number + Scalar<Base = f64>> Function<T, 2> for Height<T> {
+    fn call<U: Over<T>>(&self, y: &[U; 2]) -> U {
+        let [a, b] = self.at;
+        U::lift(a * a + b * b) - (y[0] * y[0] + y[1] * y[1])
     }
 }
 
 /// The greatest height over a point, found by ascent.
 struct Greatest<Inner> {
     start: [f64; 2],
-    inner: std::marker::PhantomData<Inner>,
+    through: bool,
+    inner: PhantomData<Inner>,
 }
 
-impl<Inner: Mode> Function<f64> for Greatest<Inner> {
-    fn call<U: Over<f64>>(&self, x: &[U]) -> U {
-        let height = Height { at: [x[0], x[1]] };
-        let start = self.start.map(U::plain);
-        let top = argmax(&start, |y| height.call::<U>(y), |y| Inner::gradient(&height, y));
-        height.call::<U>(&top)
+impl<Inner: Mode> Greatest<Inner> {
+    fn top<T: Number + Scalar<Base = f64>>(&self, x: [T; 2]) -> [T; 2] {
+        let height = Height { at: x };
+        let mut space = Inner::Space::default();
+        let start = self.start.map(<T as Number>::plain);
+        argmax(&start, |y| height.call::<T>(y), |y| Inner::gradient(&mut space, &height, y))
+    }
+}
+
+impl<Inner: Mode> Function<f64, 2> for Greatest<Inner> {
+    fn call<U: Over<f64>>(&self, x: &[U; 2]) -> U {
+        let top = match self.through {
+            true => self.top(*x),
+            false => self.top(x.map(|x| x.value())).map(U::plain),
+        };
+        Height { at: *x }.call::<U>(&top)
     }
 }
