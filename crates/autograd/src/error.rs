@@ -33,6 +33,8 @@ pub enum ErrorKind {
     Io,
     /// A state dict whose keys or shapes are not the model's.
     State,
+    /// An input at which a recorded function takes another branch than it did when it was recorded.
+    Branch,
     /// A derivative that differs from finite differences.
     Check,
 }

@@ -2,7 +2,7 @@
 
 use wengert_autograd::Real;
 use wengert_autograd::scalar::{
-    Dual, Tape, Var, checkpointed_loop, derivative, dot, grad, hessian, hvp, jacobian, linear_combination, logsumexp,
+    Dual, Scalar, Tape, Var, checkpointed_loop, derivative, dot, grad, hessian, hvp, jacobian, linear_combination, logsumexp,
     sqnorm, sum, value_and_grad,
 };
 
@@ -83,13 +83,14 @@ fn third_derivatives_by_nesting() {
     let expected = (2.0 * x).exp() * (2.0 * x.sin() + 11.0 * x.cos());
     let reverse = derivative(|x| derivative(|y| derivative(|z| (z * 2.0).exp() * z.sin(), y), x), x);
     assert!(close(reverse, expected, 1e-13), "{reverse} {expected}");
-    let one = |x| Dual::variable(x);
+    fn one<T: Scalar>(x: T) -> Dual<T> {
+        Dual::variable(x)
+    }
     let forward = one(one(one(x)));
     let forward = ((forward * 2.0).exp() * forward.sin()).derivative.derivative.derivative;
     assert!(close(forward, expected, 1e-13), "{forward} {expected}");
     // Reverse over forward over forward.
     let mixed = derivative(|x| ((one(one(x)) * 2.0).exp() * one(one(x)).sin()).derivative.derivative, x);
-    // The inner seeds are constants of each level, so this is the second derivative's derivative.
     assert!(close(mixed, expected, 1e-13), "{mixed} {expected}");
 }
 
@@ -189,7 +190,9 @@ fn a_sum_of_terms_is_the_sum_written_out() {
     assert_eq!(tape.sum(0..3, &q, |_, _| Var::constant(2.0)).value(), 6.0);
     assert_eq!(tape.sum(0..3, &p, |_, x| x[1]).backward().wrt(p[1]), 3.0);
     // On a tape of duals the sum has second derivatives.
-    let h = |x: &[Var<'_, Dual>]| wavy(x) * 2.0;
+    fn h<'t>(x: &[Var<'t, Dual>]) -> Var<'t, Dual> {
+        wavy(x) * 2.0
+    }
     let direct = hvp(|x| h(x) + h(x), &POINT, &[1.0; 4]);
     let tape = Tape::new();
     let duals = tape.vars(&POINT.map(Dual::variable));
@@ -218,7 +221,7 @@ fn a_checkpointed_loop_is_the_loop_bit_for_bit() {
     for steps in [0, 1, 2, 3, 4, 5, 8, 9, 10, 99, 100, 101, 500] {
         let tape = Tape::new();
         let (x, p) = (tape.vars(&[0.3, -0.2]), tape.vars(&[1.1, 4.0, 0.2]));
-        let end = checkpointed_loop(&x, &p, steps, pendulum, |x, p| x[0] * x[1].cos() + p[2]).expect("two states");
+        let end = checkpointed_loop(&x, &p, steps, |i, x, p| pendulum(i, x, p), |x, p| x[0] * x[1].cos() + p[2]).expect("two states");
         let mut state = x.clone();
         (0..steps).for_each(|i| state = pendulum(i, &state, &p));
         let direct = state[0] * state[1].cos() + p[2];
@@ -239,16 +242,18 @@ fn a_checkpointed_loop_refuses_a_step_that_loses_states() {
 
 #[test]
 fn a_checkpointed_loop_has_second_derivatives() {
-    let f = |x: Var<'_, Dual>| {
+    fn f<'t>(x: Var<'t, Dual>) -> Var<'t, Dual> {
         checkpointed_loop(&[x], &[], 20, |_, x, _| vec![x[0] + x[0].sin() * 0.1], |x, _| x[0]).expect("one state")
-    };
-    let g = |x: Var<'_, Dual>| (0..20).fold(x, |x, _| x + x.sin() * 0.1);
+    }
+    fn g<'t>(x: Var<'t, Dual>) -> Var<'t, Dual> {
+        (0..20).fold(x, |x, _| x + x.sin() * 0.1)
+    }
     assert!(close(hvp(|x| f(x[0]), &[0.4], &[1.0])[0], hvp(|x| g(x[0]), &[0.4], &[1.0])[0], 1e-13));
 }
 
 #[test]
 fn bad_numbers_give_numbers() {
-    assert!(grad(|x| x[0].powf(0.5), &[-1.0])[0].is_nan());
+    assert!(grad(|x| x[0].powf(0.5), &[-1.0f64])[0].is_nan());
     assert!(grad(|x| x[0] * x[1], &[f64::NAN, 1.0])[1].is_nan());
     assert_eq!(grad(|_| Var::constant(1.0), &[1.0, 2.0]), [0.0, 0.0]);
     assert_eq!(grad(|x| x[1], &[1.0, 2.0]), [0.0, 1.0]);

@@ -193,6 +193,8 @@ pub trait Element:
 
     /// The bits of the value, zero-extended.
     fn to_bits_u64(self) -> u64;
+    /// The value with these bits; what [`Element::to_bits_u64`] gave.
+    fn of_bits(bits: u64) -> Self;
     /// `value`, rounded to nearest.
     fn from_usize(value: usize) -> Self;
     /// The integer that the value is, or None if it is negative, fractional, too large or NaN.
@@ -216,6 +218,11 @@ macro_rules! element {
             #[inline(always)]
             fn to_bits_u64(self) -> u64 {
                 u64::from(self.to_bits())
+            }
+
+            #[inline(always)]
+            fn of_bits(bits: u64) -> Self {
+                $float::from_bits(bits as _)
             }
 
             #[inline(always)]

@@ -292,6 +292,30 @@ pub fn split_each<T: Send, const N: usize>(
     });
 }
 
+/// Cuts slices of rows, `widths[k]` elements a row in slice k, after every `chunk` rows, and calls `task` with the first
+/// row and the part of each slice. `rows` is cut down to what every slice has.
+pub fn split_rows<T: Send, const N: usize>(
+    slices: [&mut [T]; N],
+    widths: [usize; N],
+    chunk: usize,
+    rows: usize,
+    task: impl Fn(usize, [&mut [T]; N]) + Sync,
+) {
+    let held = slices.iter().zip(widths).filter(|(_, width)| *width > 0).map(|(slice, width)| slice.len() / width);
+    let (rows, chunk) = (held.fold(rows, usize::min), chunk.max(1));
+    let bases = slices.map(|slice| Shared(slice.as_mut_ptr()));
+    run(rows.div_ceil(chunk), &|index| {
+        let start = index * chunk;
+        let count = chunk.min(rows - start);
+        let parts = std::array::from_fn(|k| {
+            // SAFETY: as for `split_each`: each slice has `rows` rows of its width, and the rows of different indices are
+            // apart.
+            unsafe { std::slice::from_raw_parts_mut(bases[k].pointer().add(start * widths[k]), count * widths[k]) }
+        });
+        task(start, parts);
+    });
+}
+
 #[cfg(test)]
 #[path = "pool_tests.rs"]
 mod tests;

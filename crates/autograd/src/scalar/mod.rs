@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod columns;
+mod compiled;
 mod dual;
 mod float;
 mod forward;
@@ -17,6 +18,7 @@ mod transform;
 mod var;
 
 pub use checkpoint::checkpointed_loop;
+pub use compiled::{Compiled, MapReduce, Outputs, Traced};
 pub use dual::Dual;
 pub use float::IntoNumber;
 pub use forward::Tangents;

@@ -1,0 +1,317 @@
+//! What a recording leaves: each operation once, constants folded.
+//!
+//! Nodes are looked up by hash before they are made, so a common subexpression costs one node however often the closure
+//! computes it, and the memory of a recording is that of its distinct operations.
+
+use std::any::TypeId;
+use std::panic::Location;
+
+use rustc_hash::FxHashMap;
+
+use super::rows::Row;
+use crate::kernels::number::Element;
+use crate::ops::{Difference, Elementwise, Negate, Product, Quotient, Reciprocal, Square, Sum2};
+use crate::scalar::traits::Comparison;
+
+/// Where a node has no operand.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// What a node computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Code {
+    /// The input of the number in `args[0]`.
+    Input,
+    /// The number whose bits are in `args[0]` (low) and `args[1]`.
+    Constant,
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Neg,
+    /// A row of the registry, by its place in the list of rows.
+    Row(u16),
+}
+
+/// One operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Node {
+    pub(super) code: Code,
+    pub(super) args: [u32; 3],
+}
+
+impl Node {
+    /// The operands that are nodes.
+    pub(super) fn operands(&self) -> &[u32] {
+        match self.code {
+            Code::Input | Code::Constant => &[],
+            _ => &self.args[..self.args.iter().take_while(|&&a| a != NONE).count()],
+        }
+    }
+}
+
+/// How two numbers were compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Relation {
+    Compared(Comparison),
+    /// The value left the recording as a plain number: it has to be the same again, the sign of zero included.
+    Same,
+}
+
+impl Relation {
+    /// Whether it holds between two numbers.
+    #[inline(always)]
+    pub(super) fn holds<T: Element>(self, a: T, b: T) -> bool {
+        match self {
+            Relation::Compared(comparison) => comparison.holds(a, b),
+            Relation::Same => a.to_bits_u64() == b.to_bits_u64() || (a.is_nan() && b.is_nan()),
+        }
+    }
+}
+
+/// A comparison that the recording went through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Guard {
+    pub(super) relation: Relation,
+    pub(super) a: u32,
+    pub(super) b: u32,
+    pub(super) outcome: bool,
+    pub(super) location: &'static Location<'static>,
+}
+
+/// The recorded operations in the order in which they were made.
+#[derive(Clone, Debug)]
+pub(super) struct Graph<T: Element> {
+    pub(super) nodes: Vec<Node>,
+    pub(super) rows: Vec<Row<T>>,
+    pub(super) guards: Vec<Guard>,
+    pub(super) inputs: usize,
+    known: FxHashMap<Node, u32>,
+    guarded: FxHashMap<Guard, ()>,
+}
+
+impl<T: Element> Graph<T> {
+    /// A graph of `inputs` inputs, which are its first nodes.
+    pub(super) fn new(inputs: usize) -> Self {
+        let mut graph = Graph {
+            nodes: Vec::new(),
+            rows: Vec::new(),
+            guards: Vec::new(),
+            inputs,
+            known: FxHashMap::default(),
+            guarded: FxHashMap::default(),
+        };
+        for i in 0..inputs {
+            graph.node(Code::Input, [i as u32, NONE, NONE]);
+        }
+        graph
+    }
+
+    /// The graph itself; an empty one stays behind.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Graph::new(0))
+    }
+
+    /// The node, made if it is not there yet.
+    fn node(&mut self, code: Code, args: [u32; 3]) -> u32 {
+        let node = Node { code, args };
+        let next = self.nodes.len() as u32;
+        let index = *self.known.entry(node).or_insert(next);
+        if index == next {
+            assert!(next < u32::MAX - 1, "a recording holds fewer than 2^32 - 2 distinct operations");
+            self.nodes.push(node);
+        }
+        index
+    }
+
+    /// The node of a number.
+    pub(super) fn constant(&mut self, value: T) -> u32 {
+        let bits = value.to_bits_u64();
+        self.node(Code::Constant, [bits as u32, (bits >> 32) as u32, NONE])
+    }
+
+    /// The number that a node is, where it is one.
+    pub(super) fn number(&self, index: u32) -> Option<T> {
+        let node = self.nodes[index as usize];
+        (node.code == Code::Constant).then(|| from_bits(node.args))
+    }
+
+    /// Notes a comparison; between numbers that no input reaches there is nothing to guard.
+    pub(super) fn guard(&mut self, guard: Guard) {
+        if self.number(guard.a).is_some() && self.number(guard.b).is_some() {
+            return;
+        }
+        if self.guarded.insert(guard, ()).is_none() {
+            self.guards.push(guard);
+        }
+    }
+
+    /// A row of the registry; the arithmetic rows become arithmetic.
+    pub(super) fn row<F: Elementwise<A>, const A: usize>(&mut self, args: [u32; A]) -> u32 {
+        let id = TypeId::of::<F>();
+        let of = |known: TypeId| known == id;
+        let (first, second) = (args[0], args.get(1).copied().unwrap_or(NONE));
+        if of(TypeId::of::<Negate>()) {
+            return self.neg(first);
+        }
+        if of(TypeId::of::<Square>()) {
+            return self.mul(first, first);
+        }
+        if of(TypeId::of::<Reciprocal>()) {
+            let one = self.constant(T::ONE);
+            return self.div(one, first);
+        }
+        if of(TypeId::of::<Sum2>()) {
+            return self.add(first, second);
+        }
+        if of(TypeId::of::<Difference>()) {
+            return self.sub(first, second);
+        }
+        if of(TypeId::of::<Product>()) {
+            return self.mul(first, second);
+        }
+        if of(TypeId::of::<Quotient>()) {
+            return self.div(first, second);
+        }
+        let numbers: [Option<T>; A] = args.map(|a| self.number(a));
+        if numbers.iter().all(Option::is_some) {
+            let value = Row::<T>::value::<F, A>(numbers.map(|number| number.unwrap_or(T::ZERO)));
+            return self.constant(value);
+        }
+        let place = self.rows.iter().position(|row| row.id == id).unwrap_or_else(|| {
+            self.rows.push(Row::new::<F, A>());
+            self.rows.len() - 1
+        });
+        let mut all = [NONE; 3];
+        all[..A].copy_from_slice(&args);
+        self.node(Code::Row(place as u16), all)
+    }
+
+    fn two(&mut self, code: Code, a: u32, b: u32) -> u32 {
+        self.node(code, [a, b, NONE])
+    }
+
+    /// Operands of a commutative operation in one order: numbers last, else the older first.
+    fn ordered(&self, a: u32, b: u32) -> (u32, u32) {
+        match (self.number(a).is_some(), self.number(b).is_some()) {
+            (true, false) => (b, a),
+            (false, true) => (a, b),
+            _ => (a.min(b), a.max(b)),
+        }
+    }
+
+    fn negated(&self, index: u32) -> Option<u32> {
+        let node = self.nodes[index as usize];
+        (node.code == Code::Neg).then_some(node.args[0])
+    }
+
+    /// `a + b`; `x + 0` is x (for x = -0 the sign of zero differs), `x + (-y)` is `x - y`.
+    pub(super) fn add(&mut self, a: u32, b: u32) -> u32 {
+        let (a, b) = self.ordered(a, b);
+        match (self.number(a), self.number(b)) {
+            (Some(x), Some(y)) => return self.constant(x + y),
+            (None, Some(y)) if y == T::ZERO => return a,
+            _ => {}
+        }
+        if let Some(b) = self.negated(b) {
+            return self.sub(a, b);
+        }
+        if let Some(a) = self.negated(a) {
+            return self.sub(b, a);
+        }
+        self.two(Code::Add, a, b)
+    }
+
+    /// `a - b`; a number is added with the other sign, `x - (-y)` is `x + y`.
+    pub(super) fn sub(&mut self, a: u32, b: u32) -> u32 {
+        match (self.number(a), self.number(b)) {
+            (Some(x), Some(y)) => return self.constant(x - y),
+            (None, Some(y)) if y == T::ZERO => return a,
+            (None, Some(y)) => {
+                let minus = self.constant(-y);
+                return self.add(a, minus);
+            }
+            _ => {}
+        }
+        if let Some(b) = self.negated(b) {
+            return self.add(a, b);
+        }
+        self.two(Code::Sub, a, b)
+    }
+
+    /// `a b`; `x 1` is x, `x (-1)` is `-x`, and a power of two is moved into a number beside it.
+    pub(super) fn mul(&mut self, a: u32, b: u32) -> u32 {
+        let (a, b) = self.ordered(a, b);
+        match (self.number(a), self.number(b)) {
+            (Some(x), Some(y)) => return self.constant(x * y),
+            (None, Some(y)) if y == T::ONE => return a,
+            (None, Some(y)) if y == -T::ONE => return self.neg(a),
+            (None, Some(y)) => {
+                if let Some(a) = self.negated(a) {
+                    let minus = self.constant(-y);
+                    return self.mul(a, minus);
+                }
+                if let Some((x, product)) = self.joined(a, y) {
+                    let product = self.constant(product);
+                    return self.mul(x, product);
+                }
+            }
+            _ => {}
+        }
+        if let (Some(a), Some(b)) = (self.negated(a), self.negated(b)) {
+            return self.mul(a, b);
+        }
+        self.two(Code::Mul, a, b)
+    }
+
+    /// `(x c) y` as `x (c y)`, where one of the numbers is a power of two, so that no rounding changes.
+    fn joined(&self, a: u32, y: T) -> Option<(u32, T)> {
+        let node = self.nodes[a as usize];
+        let c = (node.code == Code::Mul).then(|| self.number(node.args[1])).flatten()?;
+        let product = c * y;
+        let exact = modest_power_of_two(c) || modest_power_of_two(y);
+        let usual = |x: T| x.is_finite() && x.abs() >= T::MIN_POSITIVE;
+        (exact && usual(product) && usual(c) && usual(y)).then_some((node.args[0], product))
+    }
+
+    /// `a / b`; `x / 1` is x, and by a power of two it is the product with its reciprocal.
+    pub(super) fn div(&mut self, a: u32, b: u32) -> u32 {
+        match (self.number(a), self.number(b)) {
+            (Some(x), Some(y)) => return self.constant(x / y),
+            (None, Some(y)) if modest_power_of_two(y) => {
+                let reciprocal = self.constant(T::ONE / y);
+                return self.mul(a, reciprocal);
+            }
+            _ => {}
+        }
+        self.two(Code::Div, a, b)
+    }
+
+    /// `-a`; `-(-x)` is x, `-(x c)` is `x (-c)`, `-(x - y)` stays.
+    pub(super) fn neg(&mut self, a: u32) -> u32 {
+        if let Some(x) = self.number(a) {
+            return self.constant(-x);
+        }
+        if let Some(x) = self.negated(a) {
+            return x;
+        }
+        let node = self.nodes[a as usize];
+        if node.code == Code::Mul
+            && let Some(c) = self.number(node.args[1])
+        {
+            let minus = self.constant(-c);
+            return self.mul(node.args[0], minus);
+        }
+        self.node(Code::Neg, [a, NONE, NONE])
+    }
+}
+
+/// The number of a constant node.
+pub(super) fn from_bits<T: Element>(args: [u32; 3]) -> T {
+    T::of_bits(u64::from(args[0]) | (u64::from(args[1]) << 32))
+}
+
+/// Whether multiplying by it is exact short of the ends of the range.
+fn modest_power_of_two<T: Element>(x: T) -> bool {
+    let x = x.to_f64().abs();
+    (1e-9..=1e9).contains(&x) && x.to_bits().trailing_zeros() >= 52
+}

@@ -1,0 +1,402 @@
+//! A program: statements in runs of equal operations, with a place for each value and each cotangent.
+
+use std::cmp::Reverse;
+use std::panic::Location;
+
+use rustc_hash::FxHashMap;
+
+use super::fuse::{Fused, Op, Request, Statement, fuse};
+use super::graph::{Code, Graph, NONE, Relation, from_bits};
+use super::rows::Row;
+use crate::kernels::number::Element;
+
+/// How the operands of a run lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Anywhere.
+    Gather,
+    /// One after the other.
+    Contiguous,
+    /// The same for all.
+    Broadcast,
+}
+
+/// Statements of one kind that do not need each other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub(super) op: Op,
+    /// How many statements.
+    pub(super) count: u32,
+    /// Operands of each.
+    pub(super) width: u32,
+    /// Bit t: part t of the sum is subtracted.
+    pub(super) signs: u64,
+    /// Bit k: operand k gets a cotangent; 0 where nothing flows back.
+    pub(super) active: u64,
+    /// The first of `count` places of values.
+    pub(super) out: u32,
+    /// The first of `count` places of cotangents.
+    pub(super) out_adjoint: u32,
+    /// Operand k of statement i is `args[first + k * count + i]`.
+    pub(super) first: u32,
+    /// The access of operand k is `access[accesses + k]`.
+    pub(super) accesses: u32,
+}
+
+/// A comparison to check.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Check {
+    pub(super) relation: Relation,
+    pub(super) a: u32,
+    pub(super) b: u32,
+    pub(super) outcome: bool,
+    pub(super) location: &'static Location<'static>,
+}
+
+/// Statements ready to run.
+#[derive(Clone, Debug)]
+pub(super) struct Program<T: Element> {
+    pub(super) inputs: usize,
+    pub(super) runs: Vec<Run>,
+    /// Places of the operands' values.
+    pub(super) args: Vec<u32>,
+    /// Places of the operands' cotangents, likewise.
+    pub(super) adjoint_args: Vec<u32>,
+    /// How operands are read, and how their cotangents are.
+    pub(super) access: Vec<[Access; 2]>,
+    pub(super) constants: Vec<(u32, T)>,
+    /// Places of the value and the cotangent (`NONE` where nothing flows back) of each output.
+    pub(super) outputs: Vec<[u32; 2]>,
+    pub(super) checks: Vec<Check>,
+    pub(super) rows: Vec<Row<T>>,
+    /// Places of values.
+    pub(super) slots: usize,
+    /// Places of cotangents; the inputs' come first.
+    pub(super) adjoint_slots: usize,
+}
+
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Values only: a place is given to another value as soon as nothing needs it.
+    Value,
+    /// Values and cotangents.
+    Gradient,
+}
+
+/// Statements that are ordered together: within a window the order is by depth, which makes runs long; windows follow
+/// each other as recorded, which keeps values in the cache.
+const WINDOW: usize = 4096;
+
+/// Makes the program of a request.
+pub(super) fn build<T: Element>(graph: &mut Graph<T>, request: Request<'_>, purpose: Purpose) -> Program<T> {
+    let one = graph.constant(T::ONE);
+    let fused = fuse(graph, request, one);
+    Builder::new(graph, request, &fused, purpose).build()
+}
+
+/// Places that are handed out in ranges and come back.
+#[derive(Debug, Default)]
+struct Places {
+    free: Vec<(u32, u32)>,
+    end: u32,
+}
+
+impl Places {
+    fn take(&mut self, count: u32) -> u32 {
+        if let Some(i) = self.free.iter().position(|&(_, length)| length >= count) {
+            let (start, length) = self.free[i];
+            match length == count {
+                true => drop(self.free.remove(i)),
+                false => self.free[i] = (start + count, length - count),
+            }
+            return start;
+        }
+        self.end += count;
+        self.end - count
+    }
+
+    fn give_back(&mut self, start: u32, count: u32) {
+        let i = self.free.partition_point(|&(other, _)| other < start);
+        self.free.insert(i, (start, count));
+        if i + 1 < self.free.len() && start + count == self.free[i + 1].0 {
+            self.free[i].1 += self.free.remove(i + 1).1;
+        }
+        if i > 0 && self.free[i - 1].0 + self.free[i - 1].1 == start {
+            self.free[i - 1].1 += self.free.remove(i).1;
+        }
+    }
+}
+
+/// What makes statements equal.
+type Key = (usize, Op, usize, u64, u64);
+
+struct Builder<'a, T: Element> {
+    graph: &'a Graph<T>,
+    request: Request<'a>,
+    fused: &'a Fused,
+    purpose: Purpose,
+    /// Statements of each run, as indices.
+    groups: Vec<Vec<u32>>,
+    /// The run that computes a node, and its number there.
+    made: FxHashMap<u32, (u32, u32)>,
+    /// Places of leaves.
+    leaves: FxHashMap<u32, u32>,
+    constants: Vec<(u32, T)>,
+    /// First place of the values of each run.
+    values: Vec<u32>,
+    /// First place of the cotangents of each run.
+    adjoints: Vec<u32>,
+}
+
+impl<'a, T: Element> Builder<'a, T> {
+    fn new(graph: &'a Graph<T>, request: Request<'a>, fused: &'a Fused, purpose: Purpose) -> Self {
+        let mut builder = Builder {
+            graph,
+            request,
+            fused,
+            purpose,
+            groups: Vec::new(),
+            made: FxHashMap::default(),
+            leaves: request.leaves.iter().zip(0..).map(|(&node, place)| (node, place)).collect(),
+            constants: Vec::new(),
+            values: Vec::new(),
+            adjoints: Vec::new(),
+        };
+        builder.place_constants();
+        builder.group();
+        builder
+    }
+
+    /// Numbers that something uses lie behind the inputs.
+    fn place_constants(&mut self) {
+        let operands = self.fused.statements.iter().flat_map(|statement| statement.args.iter().copied());
+        let guarded = self.request.guards.iter().flat_map(|guard| [guard.a, guard.b]);
+        let mut next = self.request.leaves.len() as u32;
+        for node in operands.chain(guarded).chain(self.request.outputs.iter().copied()) {
+            let at = self.graph.nodes[node as usize];
+            if at.code == Code::Constant && !self.leaves.contains_key(&node) {
+                self.leaves.insert(node, next);
+                self.constants.push((next, from_bits(at.args)));
+                next += 1;
+            }
+        }
+    }
+
+    fn is_active(&self, node: u32) -> bool {
+        self.purpose == Purpose::Gradient && self.fused.active[node as usize]
+    }
+
+    fn activity(&self, statement: &Statement) -> u64 {
+        statement.args.iter().enumerate().map(|(k, &node)| u64::from(self.is_active(node)) << k).sum()
+    }
+
+    /// Orders the statements of each window by depth and kind, and cuts them into runs.
+    fn group(&mut self) {
+        let statements = &self.fused.statements;
+        let mut depth: FxHashMap<u32, usize> = FxHashMap::default();
+        for (window, part) in statements.chunks(WINDOW).enumerate() {
+            depth.clear();
+            let mut keyed: Vec<(Key, u32)> = Vec::with_capacity(part.len());
+            for (i, statement) in part.iter().enumerate() {
+                let below = statement.args.iter().filter_map(|node| depth.get(node)).max();
+                let level = below.map_or(0, |level| level + 1);
+                depth.insert(statement.node, level);
+                let key = (level, statement.op, statement.args.len(), statement.signs, self.activity(statement));
+                keyed.push((key, (window * WINDOW + i) as u32));
+            }
+            keyed.sort_unstable();
+            for group in keyed.chunk_by(|a, b| a.0 == b.0) {
+                let run = self.groups.len() as u32;
+                for ((_, i), number) in group.iter().zip(0..) {
+                    self.made.insert(statements[*i as usize].node, (run, number));
+                }
+                self.groups.push(group.iter().map(|&(_, i)| i).collect());
+            }
+        }
+    }
+
+    fn statement(&self, run: usize, number: usize) -> &'a Statement {
+        &self.fused.statements[self.groups[run][number] as usize]
+    }
+
+    fn build(mut self) -> Program<T> {
+        let slots = self.place_values();
+        let adjoint_slots = self.place_adjoints();
+        let mut program = Program {
+            inputs: self.request.leaves.len(),
+            runs: Vec::with_capacity(self.groups.len()),
+            args: Vec::new(),
+            adjoint_args: Vec::new(),
+            access: Vec::new(),
+            constants: std::mem::take(&mut self.constants),
+            outputs: self.request.outputs.iter().map(|&node| [self.value(node), self.adjoint(node)]).collect(),
+            checks: Vec::new(),
+            rows: self.graph.rows.clone(),
+            slots,
+            adjoint_slots,
+        };
+        for guard in self.request.guards {
+            let (a, b) = (self.value(guard.a), self.value(guard.b));
+            let (relation, outcome, location) = (guard.relation, guard.outcome, guard.location);
+            program.checks.push(Check { relation, a, b, outcome, location });
+        }
+        (0..self.groups.len()).for_each(|run| self.lower(run, &mut program));
+        program
+    }
+
+    fn value(&self, node: u32) -> u32 {
+        match self.made.get(&node) {
+            Some(&(run, number)) => self.values[run as usize] + number,
+            None => self.leaves[&node],
+        }
+    }
+
+    /// The place of a cotangent, `NONE` where none is wanted.
+    fn adjoint(&self, node: u32) -> u32 {
+        match self.made.get(&node) {
+            _ if !self.is_active(node) => NONE,
+            Some(&(run, _)) if self.adjoints[run as usize] == NONE => NONE,
+            Some(&(run, number)) => self.adjoints[run as usize] + number,
+            None => self.leaves[&node],
+        }
+    }
+
+    /// Gives each run places for its values, for as long as something reads them. Returns how many there are.
+    fn place_values(&mut self) -> usize {
+        let last = self.last_uses();
+        let count = self.groups.len();
+        let mut dying: Vec<(usize, usize)> = (0..count).map(|run| (last[run], run)).collect();
+        dying.sort_unstable_by_key(|&death| Reverse(death));
+        let mut places = Places { free: Vec::new(), end: (self.request.leaves.len() + self.constants.len()) as u32 };
+        for run in 0..count {
+            let start = places.take(self.groups[run].len() as u32);
+            self.values.push(start);
+            // Operands and results of one run never share a place.
+            while let Some(&(time, dead)) = dying.last()
+                && time <= run
+            {
+                places.give_back(self.values[dead], self.groups[dead].len() as u32);
+                dying.pop();
+            }
+        }
+        places.end as usize
+    }
+
+    /// When the values of each run are read last: a run, or later than all where the backward sweep or a caller does.
+    fn last_uses(&self) -> Vec<usize> {
+        let count = self.groups.len();
+        let mut last: Vec<usize> = (0..count).collect();
+        let looked_at = self.request.guards.iter().flat_map(|guard| [guard.a, guard.b]);
+        for node in looked_at.chain(self.request.outputs.iter().copied()) {
+            if let Some(&(run, _)) = self.made.get(&node) {
+                last[run as usize] = usize::MAX;
+            }
+        }
+        for run in 0..count {
+            for number in 0..self.groups[run].len() {
+                let statement = self.statement(run, number);
+                let activity = self.activity(statement);
+                if activity != 0 && matches!(statement.op, Op::Row(_) | Op::Div) {
+                    last[run] = usize::MAX;
+                }
+                for (k, node) in statement.args.iter().enumerate() {
+                    if let Some(&(from, _)) = self.made.get(node) {
+                        let needed = read_backwards(statement.op, activity, k);
+                        let time = if needed { usize::MAX } else { run };
+                        last[from as usize] = last[from as usize].max(time);
+                    }
+                }
+            }
+        }
+        last
+    }
+
+    /// Gives each run places for its cotangents, from the first contribution to the end of its own pullback.
+    fn place_adjoints(&mut self) -> usize {
+        self.adjoints = vec![NONE; self.groups.len()];
+        if self.purpose == Purpose::Value {
+            return 0;
+        }
+        let mut places = Places { free: Vec::new(), end: self.request.leaves.len() as u32 };
+        for &node in self.request.outputs {
+            self.bear(node, &mut places);
+        }
+        for run in (0..self.groups.len()).rev() {
+            if self.adjoints[run] == NONE {
+                continue;
+            }
+            for number in 0..self.groups[run].len() {
+                for &node in &self.statement(run, number).args {
+                    self.bear(node, &mut places);
+                }
+            }
+            places.give_back(self.adjoints[run], self.groups[run].len() as u32);
+        }
+        places.end as usize
+    }
+
+    fn bear(&mut self, node: u32, places: &mut Places) {
+        if let Some(&(run, _)) = self.made.get(&node)
+            && self.is_active(node)
+            && self.adjoints[run as usize] == NONE
+        {
+            self.adjoints[run as usize] = places.take(self.groups[run as usize].len() as u32);
+        }
+    }
+
+    fn lower(&self, run: usize, program: &mut Program<T>) {
+        let count = self.groups[run].len();
+        let first = self.statement(run, 0);
+        let width = first.args.len();
+        let (args, accesses) = (program.args.len(), program.access.len());
+        for k in 0..width {
+            let start = program.args.len();
+            for number in 0..count {
+                let node = self.statement(run, number).args[k];
+                program.args.push(self.value(node));
+                program.adjoint_args.push(self.adjoint(node));
+            }
+            program.access.push([access(&program.args[start..]), access(&program.adjoint_args[start..])]);
+        }
+        // Where nothing comes from above, nothing goes down.
+        let active = if self.adjoints[run] == NONE { 0 } else { self.activity(first) };
+        program.runs.push(Run {
+            op: first.op,
+            count: count as u32,
+            width: width as u32,
+            signs: first.signs,
+            active,
+            out: self.values[run],
+            out_adjoint: self.adjoints[run],
+            first: args as u32,
+            accesses: accesses as u32,
+        });
+    }
+}
+
+fn access(places: &[u32]) -> Access {
+    let start = places[0];
+    if start == NONE {
+        return Access::Broadcast;
+    }
+    if places.iter().zip(start..).all(|(&place, expected)| place == expected) {
+        return Access::Contiguous;
+    }
+    match places.iter().all(|&place| place == start) {
+        true => Access::Broadcast,
+        false => Access::Gather,
+    }
+}
+
+/// Whether the pullback of an operation reads the value of operand `k`.
+fn read_backwards(op: Op, activity: u64, k: usize) -> bool {
+    let active = |k: usize| activity & (1 << k) != 0;
+    match op {
+        Op::Add | Op::Sub | Op::Neg | Op::Sum => false,
+        Op::Mul | Op::Dot => active(k ^ 1),
+        Op::Accumulate => k > 0 && active(((k - 1) ^ 1) + 1),
+        Op::Div => activity != 0 && k == 1,
+        Op::Row(_) => activity != 0,
+    }
+}
