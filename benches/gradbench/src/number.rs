@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 use std::ops::AddAssign;
 
-use num_traits::Float;
+use num_traits::{Float, ToPrimitive};
 use wengert::Real;
-use wengert::scalar::{self, Dual, Scalar, Var};
+use wengert::scalar::{self, Dual, Scalar, Traced, Var};
 
 /// A number of an objective: `num_traits::Float`, and the sums that a tape records as one statement. On `f64` these are
 /// the plain loops.
@@ -59,7 +59,7 @@ pub trait Number: Float + AddAssign + Debug {
     /// `ln sum_i exp(x_i)`, computed with the greatest one taken out.
     fn log_sum_exp(x: &[Self]) -> Self {
         let greatest = x.iter().fold(x[0], |max, &x| if x > max { x } else { max });
-        let sum = x.iter().fold(Self::plain(0.0), |sum, &x| sum + (x - greatest).exp());
+        let sum = x.iter().fold(Self::plain(0.0), |sum, &x| sum + Float::exp(x - greatest));
         sum.ln() + greatest
     }
 }
@@ -136,6 +136,32 @@ impl<T: Scalar<Base = f64>> Number for Var<'_, T> {
     #[inline(always)]
     fn log_sum_exp(x: &[Self]) -> Self {
         scalar::logsumexp(x)
+    }
+}
+
+impl Number for Traced {
+    fn plain(value: f64) -> Self {
+        value.into()
+    }
+
+    /// Read so, a number is a guard: a replay at which it differs is refused.
+    fn value(self) -> f64 {
+        self.to_f64().unwrap_or(f64::NAN)
+    }
+
+    fn add_product(self, a: Self, b: Self) -> Self {
+        Float::mul_add(a, b, self)
+    }
+
+    fn sigmoid(self) -> Self {
+        Real::sigmoid(self)
+    }
+
+    /// The greatest by an operation: a comparison would be a guard, and each row of data has its own greatest.
+    fn log_sum_exp(x: &[Self]) -> Self {
+        let greatest = x.iter().fold(x[0], |max, &x| max.maximum(x));
+        let sum = x.iter().fold(Self::plain(0.0), |sum, &x| sum + Float::exp(x - greatest));
+        Float::ln(sum) + greatest
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use wengert::scalar::{Dual, Scalar, Tape, Var};
+use wengert::scalar::{Compiled, Dual, Scalar, Tape, Traced, Var};
 
 use crate::json::Result;
 use crate::number::{Number, Over};
@@ -21,7 +21,7 @@ pub trait Objective {
     where
         Self: Sized + 'static,
     {
-        Ok(recorded(self))
+        compiled(self)
     }
 
     /// The gradient on the tensor tape.
@@ -99,6 +99,16 @@ pub fn gradient<O: Objective + 'static>(objective: O, way: Option<Way>) -> Resul
         Some(Way::Tensor) => objective.tensor(),
         Some(Way::Replay) | None => objective.replayed(),
     }
+}
+
+/// Records once, simplified, and replays.
+pub fn compiled<O: Objective + 'static>(objective: O) -> Result<Gradient> {
+    let recording = Compiled::record(objective.point(), |x| objective.value::<Traced>(x));
+    let mut compiled = recording.map_err(|error| error.to_string())?;
+    Ok(Box::new(move |out| {
+        out.resize(objective.point().len(), 0.0);
+        compiled.gradient(std::hint::black_box(objective.point()), out).map_err(|error| error.to_string())
+    }))
 }
 
 /// Records and sweeps each time, on one tape.

@@ -1,7 +1,7 @@
 //! Bundle adjustment: how far points, seen by cameras, lie from where they were found in the pictures.
 
 use serde_json::{Value, json};
-use wengert::scalar::{Tape, Var};
+use wengert::scalar::{Compiled, Tape, Var};
 
 use crate::job::{Job, job};
 use crate::json::{self, Result};
@@ -99,7 +99,7 @@ impl Ba {
         out.weights.clear();
         for (i, feature) in self.features.chunks(2).enumerate() {
             let inputs = self.inputs(i);
-            out.reprojection.extend(reprojection(&inputs, feature));
+            out.reprojection.extend(reprojection(&inputs, [feature[0], feature[1]]));
             out.weights.push(weight(inputs[CAMERA + 3]));
         }
     }
@@ -125,10 +125,10 @@ impl Ba {
 }
 
 /// One observation's two errors.
-pub fn reprojection<T: Number>(inputs: &[T], feature: &[f64]) -> [T; 2] {
+pub fn reprojection<T: Number>(inputs: &[T], feature: [T; 2]) -> [T; 2] {
     let (camera, point) = inputs.split_at(CAMERA);
     let seen = project(camera, point);
-    [0, 1].map(|i| (seen[i] - T::plain(feature[i])) * point[3])
+    [0, 1].map(|i| (seen[i] - feature[i]) * point[3])
 }
 
 /// One weight's error.
@@ -153,7 +153,7 @@ fn cross<T: Number>(a: [T; 3], b: [T; 3]) -> [T; 3] {
 /// Rodrigues' formula: turns `x` about the axis `turn` by its length.
 fn rotate<T: Number>(turn: [T; 3], x: [T; 3]) -> [T; 3] {
     let square = T::square_norm(&turn);
-    if square.value() == 0.0 {
+    if square == T::plain(0.0) {
         let moved = cross(turn, x);
         return std::array::from_fn(|i| x[i] + moved[i]);
     }
@@ -192,8 +192,46 @@ pub fn jacobian(ba: Ba, way: Option<Way>) -> Result<Box<dyn Job>> {
 pub fn jacobian_run(ba: Ba, way: Option<Way>) -> Result<Box<dyn FnMut(&mut Sparse) -> Result<()>>> {
     match way {
         Some(Way::Tensor) => Err("only gmm has been written for the tensor tape".into()),
-        _ => Ok(recorded(ba)),
+        Some(Way::Record) => Ok(recorded(ba)),
+        _ => replayed(ba),
     }
+}
+
+/// Observations at a time: as many as fit into the nearest cache with their derivatives.
+const BLOCK: usize = 128;
+
+/// Records one observation, with its feature as two more inputs, and replays it in lanes.
+fn replayed(ba: Ba) -> Result<Box<dyn FnMut(&mut Sparse) -> Result<()>>> {
+    const WIDTH: usize = INPUTS + 2;
+    let words = |error: wengert::Error| error.to_string();
+    let first = [&ba.inputs(0)[..], &ba.features[..2]].concat();
+    let recording = Compiled::rerecording(&first, |x| {
+        let (inputs, feature) = x.split_at(INPUTS);
+        reprojection(inputs, [feature[0], feature[1]])
+    });
+    let mut observation = recording.map_err(words)?;
+    let mut weights = Compiled::record(&ba.weights[..1], |x| weight(x[0])).map_err(words)?;
+    let (mut points, mut values, mut jacobians) = (vec![], vec![], vec![0.0; BLOCK * 2 * WIDTH]);
+    Ok(Box::new(move |out| {
+        ba.pattern(out);
+        out.values.clear();
+        for start in (0..ba.p).step_by(BLOCK) {
+            let block = start..ba.p.min(start + BLOCK);
+            points.clear();
+            for i in block.clone() {
+                points.extend_from_slice(&ba.inputs(i));
+                points.extend_from_slice(&ba.features[2 * i..][..2]);
+            }
+            values.resize(2 * block.len(), 0.0);
+            let jacobians = &mut jacobians[..2 * WIDTH * block.len()];
+            observation.jacobians_into(&points, &mut values, jacobians).map_err(words)?;
+            jacobians.chunks(WIDTH).for_each(|row| out.values.extend_from_slice(&row[..INPUTS]));
+        }
+        let errors = out.values.len();
+        out.values.resize(errors + ba.p, 0.0);
+        values.resize(ba.p, 0.0);
+        weights.gradients_into(&ba.weights, &mut values, &mut out.values[errors..]).map_err(words)
+    }))
 }
 
 /// Records one observation after the other, and sweeps back from both errors at once.
@@ -205,7 +243,7 @@ fn recorded(ba: Ba) -> Box<dyn FnMut(&mut Sparse) -> Result<()>> {
         for (i, feature) in ba.features.chunks(2).enumerate() {
             tape.clear();
             let inputs = ba.inputs(i).map(|x| tape.var(x));
-            let [x, y] = reprojection::<Var<'_>>(&inputs, feature);
+            let [x, y] = reprojection::<Var<'_>>(&inputs, [feature[0].into(), feature[1].into()]);
             let adjoints = tape.backward_lanes(&[(x, [1.0, 0.0]), (y, [0.0, 1.0])]);
             let pairs = inputs.map(|x| adjoints.wrt(x));
             out.values.extend(pairs.map(|pair| pair[0]));

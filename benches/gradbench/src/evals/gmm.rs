@@ -3,6 +3,7 @@
 use std::f64::consts::PI;
 
 use serde_json::Value;
+use wengert::scalar::{Compiled, MapReduce, Traced};
 
 use crate::json::{self, Result};
 use crate::number::Number;
@@ -170,6 +171,26 @@ impl Objective for Gmm {
         let terms = self.x.chunks(self.d).map(|x| self.term(&shared, |i| T::plain(x[i]), &mut buffers));
         let sum = terms.fold(T::plain(0.0), |sum, term| sum + term);
         sum + self.rest(parameters)
+    }
+
+    /// One point's term is recorded, and what isn't part of the sum.
+    fn replayed(self) -> Result<Gradient> {
+        let words = |error: wengert::Error| error.to_string();
+        let parameters = self.parameters.as_slice();
+        let mut rest = Compiled::record(parameters, |x| self.rest(x)).map_err(words)?;
+        if self.n == 0 {
+            return crate::ways::compiled(self);
+        }
+        let term = |x: &[Traced], row: &[Traced]| self.term(&self.shared(x), |i| row[i], &mut Buffers::new(&self));
+        let mut sum = MapReduce::record(parameters, &self.x[..self.d], term).map_err(words)?;
+        let mut prior = vec![0.0; parameters.len()];
+        Ok(Box::new(move |out| {
+            out.resize(prior.len(), 0.0);
+            rest.gradient(std::hint::black_box(&self.parameters), &mut prior).map_err(words)?;
+            sum.gradient(&self.parameters, &self.x, out).map_err(words)?;
+            out.iter_mut().zip(&prior).for_each(|(out, prior)| *out += prior);
+            Ok(())
+        }))
     }
 
     fn tensor(self) -> Result<Gradient> {

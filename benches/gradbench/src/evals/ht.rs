@@ -1,7 +1,7 @@
 //! Hand tracking: how far the vertices of a posed hand lie from measured points.
 
 use serde_json::Value;
-use wengert::scalar::{Tape, Var};
+use wengert::scalar::{Compiled, Tape, Traced, Var};
 
 use crate::job::{Job, job};
 use crate::json::{self, Result};
@@ -221,7 +221,7 @@ fn scaled_product<T: Number>(a: &Matrix<T>, b: &Matrix<f64>) -> Matrix<T> {
 fn angle_axis<T: Number>(axis: [T; 3]) -> [[T; 3]; 3] {
     let norm = T::square_norm(&axis).sqrt();
     let (zero, one) = (T::plain(0.0), T::plain(1.0));
-    if norm.value() < 1e-4 {
+    if norm < T::plain(1e-4) {
         return [[one, zero, zero], [zero, one, zero], [zero, zero, one]];
     }
     let [x, y, z] = axis.map(|axis| axis / norm);
@@ -240,9 +240,27 @@ pub fn jacobian(ht: Ht, way: Option<Way>) -> Result<Box<dyn Job>> {
     let columns = ht.columns();
     let run = match way {
         Some(Way::Tensor) => return Err("only gmm has been written for the tensor tape".into()),
-        _ => recorded(ht),
+        Some(Way::Record) => recorded(ht),
+        _ => replayed(ht)?,
     };
     Ok(job(run, move |out: &Vec<f64>| json::nested(out, columns)))
+}
+
+/// Records once; the replay pushes the directions through in lanes. Two further inputs move all the `us` together.
+fn replayed(ht: Ht) -> Result<Gradient> {
+    let words = |error: wengert::Error| error.to_string();
+    let shared = ht.columns() - THETA;
+    let point = [&[0.0; 2][..shared], &ht.theta].concat();
+    let recording = Compiled::record(&point, |x| {
+        let us: Vec<Traced> = ht.us.iter().enumerate().map(|(i, &u)| x[i % 2] + u).collect();
+        ht.errors(&x[shared..], &us)
+    });
+    let mut compiled = recording.map_err(words)?;
+    let rows = 3 * ht.points.len();
+    Ok(Box::new(move |out| {
+        out.resize(rows * point.len(), 0.0);
+        compiled.jacobian_into(std::hint::black_box(&point), out).map_err(words)
+    }))
 }
 
 /// Records, then pushes all directions through the tape at once. No measurement depends on another one's `us`, so all of

@@ -1,10 +1,11 @@
 //! Least squares: how well a polynomial follows the sign function on `[-1, 1]`.
 
 use serde_json::Value;
+use wengert::scalar::{MapReduce, Traced};
 
 use crate::json::{self, Result};
 use crate::number::Number;
-use crate::ways::Objective;
+use crate::ways::{Gradient, Objective};
 
 /// The polynomial's coefficients and the number of samples.
 #[derive(Clone, Debug)]
@@ -52,5 +53,22 @@ impl Objective for Llsq {
         let mut powers = vec![0.0; x.len()];
         let residuals: Vec<T> = (0..self.n).map(|i| residual(x, self.sample(i), &mut powers)).collect();
         T::square_norm(&residuals) * T::plain(0.5)
+    }
+
+    /// One sample is recorded.
+    fn replayed(self) -> Result<Gradient> {
+        let sign = |t: f64| if t == 0.0 { 0.0 } else { t.signum() };
+        let data: Vec<f64> = (0..self.n).map(|i| self.sample(i)).flat_map(|t| [t, sign(t)]).collect();
+        let recording = MapReduce::record(&self.x, &data[..2], |x, row| {
+            let powers = std::iter::successors(Some(Traced::plain(1.0)), |&power| Some(power * row[0]));
+            let powers: Vec<Traced> = powers.take(x.len()).collect();
+            let residual = row[1] - Traced::dot(x, &powers);
+            residual * residual * 0.5
+        });
+        let mut sum = recording.map_err(|error| error.to_string())?;
+        Ok(Box::new(move |out| {
+            out.resize(self.x.len(), 0.0);
+            sum.gradient(std::hint::black_box(&self.x), &data, out).map_err(|error| error.to_string())
+        }))
     }
 }
