@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use cpu_time::ThreadTime;
 use serde_json::json;
 
 use crate::evals::{Evaluation, particle::Particle, saddle::Saddle};
@@ -144,12 +145,13 @@ fn measure_case(case: &Case, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// The median time of each job, in seconds, and the median of its ratio to the first one, run in turn.
+/// The median time of each job, in seconds, and the median of its ratio to the first one, run in turn. It is the processor's
+/// time of this thread, so that other programs on the machine don't count.
 fn medians(jobs: &mut [Box<dyn Job>], seconds: f64) -> Result<Vec<(f64, f64)>> {
     let mut repeats = vec![];
     for job in jobs.iter_mut() {
         job.run()?;
-        let start = Instant::now();
+        let start = ThreadTime::now();
         job.run()?;
         let time = start.elapsed().as_secs_f64();
         repeats.push((1e-3 / time.max(1e-9)).ceil() as usize);
@@ -158,7 +160,7 @@ fn medians(jobs: &mut [Box<dyn Job>], seconds: f64) -> Result<Vec<(f64, f64)>> {
     while rounds.len() < 5 || start.elapsed().as_secs_f64() < seconds {
         let mut round = vec![];
         for (job, &repeats) in jobs.iter_mut().zip(&repeats) {
-            let start = Instant::now();
+            let start = ThreadTime::now();
             for _ in 0..repeats {
                 job.run()?;
             }

@@ -125,6 +125,10 @@ impl<T: Scalar<Base = f64>> Number for Var<'_, T> {
 
     #[inline(always)]
     fn linear<const N: usize>(x: [Self; N], c: [f64; N]) -> Self {
+        if x.iter().all(|x| x.is_constant()) {
+            let terms = x.into_iter().zip(c).map(|(x, c)| x.value() * T::of(c));
+            return Var::constant(terms.fold(T::of(0.0), |sum, term| sum + term));
+        }
         scalar::linear_combination(&c.map(T::of), &x)
     }
 

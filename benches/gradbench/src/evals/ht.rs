@@ -14,6 +14,9 @@ pub const THETA: usize = 26;
 /// A 4 by 4 matrix.
 pub type Matrix<T> = [[T; 4]; 4];
 
+/// The first three rows of a [`Matrix`].
+pub type Frame<T> = [[T; 4]; 3];
+
 /// Model, measurements and pose.
 #[derive(Clone, Debug)]
 pub struct Ht {
@@ -120,13 +123,8 @@ impl Ht {
     /// The three errors of each measurement.
     pub fn errors<T: Number>(&self, theta: &[T], us: &[T]) -> Vec<T> {
         let bones = self.transforms(theta);
-        let turn = angle_axis([theta[0], theta[1], theta[2]]);
-        let vertices: Vec<[T; 3]> = (0..self.base_positions.len())
-            .map(|vertex| {
-                let posed = self.skinned(&bones, vertex);
-                std::array::from_fn(|i| theta[3 + i] + T::dot(&turn[i], &posed))
-            })
-            .collect();
+        let vertices: Vec<[T; 3]> =
+            (0..self.base_positions.len()).map(|vertex| self.skinned(&bones, &theta[3..6], vertex)).collect();
         let mut errors = Vec::with_capacity(3 * self.points.len());
         for (i, (&found, point)) in self.correspondences.iter().zip(&self.points).enumerate() {
             for j in 0..3 {
@@ -143,27 +141,24 @@ impl Ht {
         errors
     }
 
-    /// Where the bones move a vertex at rest, before the whole hand is moved.
-    fn skinned<T: Number>(&self, bones: &[Matrix<T>], vertex: usize) -> [T; 3] {
-        let mut sum = [T::plain(0.0); 3];
+    /// Where the bones move a vertex at rest.
+    fn skinned<T: Number>(&self, bones: &[Frame<T>], moved: &[T], vertex: usize) -> [T; 3] {
+        let mut place = [moved[0], moved[1], moved[2]];
         let base = self.base_positions[vertex];
         for (bone, &weight) in bones.iter().zip(&self.weights[vertex * bones.len()..]) {
             if weight != 0.0 {
                 let [x, y, z, w] = base.map(|base| base * weight);
                 for i in 0..3 {
                     let [a, b, c, d] = bone[i];
-                    sum[i] = T::linear([sum[i], a, b, c, d], [1.0, x, y, z, w]);
+                    place[i] = T::linear([place[i], a, b, c, d], [1.0, x, y, z, w]);
                 }
             }
         }
-        if self.mirrored {
-            sum[0] = -sum[0];
-        }
-        sum
+        place
     }
 
-    /// How each bone moves what it holds.
-    fn transforms<T: Number>(&self, theta: &[T]) -> Vec<Matrix<T>> {
+    /// How each bone moves what it holds, the turn of the whole hand included.
+    fn transforms<T: Number>(&self, theta: &[T]) -> Vec<Frame<T>> {
         let mut absolutes: Vec<Matrix<T>> = vec![];
         for (bone, parent) in self.parents.iter().enumerate() {
             let base = self.base_relatives[bone].map(|row| row.map(T::plain));
@@ -177,7 +172,13 @@ impl Ht {
             });
         }
         let inverses = self.inverse_base_absolutes.iter();
-        absolutes.iter().zip(inverses).map(|(absolute, inverse)| scaled_product(absolute, inverse)).collect()
+        let turn = angle_axis([theta[0], theta[1], theta[2]]);
+        let turn = turn.map(|[x, y, z]| if self.mirrored { [-x, y, z] } else { [x, y, z] });
+        let posed = |(absolute, inverse)| {
+            let [x, y, z, _] = scaled_product(absolute, inverse);
+            turn.map(|row| std::array::from_fn(|j| T::dot(&row, &[x[j], y[j], z[j]])))
+        };
+        absolutes.iter().zip(inverses).map(posed).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The cost of a clustering, and Newton's direction: gradient by the diagonal of the Hessian.
 
 use serde_json::Value;
-use wengert::scalar::{Dual, Tape, Var};
+use wengert::scalar::{Dual, MapReduce, Tape, Traced, Var};
 
 use crate::job::{Job, job};
 use crate::json::{self, Result};
@@ -70,9 +70,35 @@ pub fn direction(kmeans: Kmeans, way: Option<Way>) -> Result<Box<dyn Job>> {
     let d = kmeans.d;
     let run = match way {
         Some(Way::Tensor) => return Err("only gmm has been written for the tensor tape".into()),
-        _ => recorded(kmeans),
+        Some(Way::Record) => recorded(kmeans),
+        _ => replayed(kmeans)?,
     };
     Ok(job(run, move |out: &Vec<f64>| json::nested(out, d)))
+}
+
+/// The distance of one point from its centroid is recorded, and replayed for the points of each centroid.
+fn replayed(kmeans: Kmeans) -> Result<Gradient> {
+    let words = |error: wengert::Error| error.to_string();
+    let d = kmeans.d;
+    let mut distance = MapReduce::record(&kmeans.centroids[..d], &kmeans.points[..d], |x, point| {
+        let apart: Vec<Traced> = x.iter().zip(point).map(|(&x, &c)| x - c).collect();
+        Traced::square_norm(&apart)
+    })
+    .map_err(words)?;
+    let mut clusters = vec![vec![]; kmeans.centroids.len() / d];
+    let (ones, mut slopes, mut curvatures) = (vec![1.0; d], vec![0.0; d], vec![0.0; d]);
+    Ok(Box::new(move |out| {
+        clusters.iter_mut().for_each(Vec::clear);
+        for point in kmeans.points.chunks(d) {
+            clusters[nearest(point, &kmeans.centroids)].extend_from_slice(point);
+        }
+        out.clear();
+        for (centroid, points) in kmeans.centroids.chunks(d).zip(&clusters) {
+            distance.gradient_and_hvp(centroid, points, &ones, &mut slopes, &mut curvatures).map_err(words)?;
+            out.extend(slopes.iter().zip(&curvatures).map(|(slope, curvature)| slope / curvature));
+        }
+        Ok(())
+    }))
 }
 
 /// One sweep over dual numbers. The Hessian is diagonal, so its product with ones is its diagonal.
