@@ -2,8 +2,8 @@
 
 use wengert_autograd::Real;
 use wengert_autograd::scalar::{
-    Dual, Scalar, Tape, Var, checkpointed_loop, derivative, dot, grad, hessian, hvp, jacobian, linear_combination, logsumexp,
-    sqnorm, sum, value_and_grad,
+    Dual, Scalar, Tape, Var, checkpointed_loop, derivative, dot, grad, hessian, hvp, jacobian, linear_combination,
+    logsumexp, sqnorm, sum, value_and_grad,
 };
 
 fn close(a: f64, b: f64, tolerance: f64) -> bool {
@@ -221,7 +221,8 @@ fn a_checkpointed_loop_is_the_loop_bit_for_bit() {
     for steps in [0, 1, 2, 3, 4, 5, 8, 9, 10, 99, 100, 101, 500] {
         let tape = Tape::new();
         let (x, p) = (tape.vars(&[0.3, -0.2]), tape.vars(&[1.1, 4.0, 0.2]));
-        let end = checkpointed_loop(&x, &p, steps, |i, x, p| pendulum(i, x, p), |x, p| x[0] * x[1].cos() + p[2]).expect("two states");
+        let end = checkpointed_loop(&x, &p, steps, |i, x, p| pendulum(i, x, p), |x, p| x[0] * x[1].cos() + p[2])
+            .expect("two states");
         let mut state = x.clone();
         (0..steps).for_each(|i| state = pendulum(i, &state, &p));
         let direct = state[0] * state[1].cos() + p[2];

@@ -1,6 +1,6 @@
 //! The list: one line for each op.
 
-use super::registry::Registered;
+use super::registry::{Registered, RowVisitor};
 
 /// The functions of numbers that [`Real`](super::Real) offers, each with its row.
 macro_rules! real_methods {
@@ -85,6 +85,11 @@ macro_rules! registry {
             $(Registered::row::<super::$row, $arity>(),)*
             $(Registered::op($name, super::$($module)::+::<f64>, super::$($module)::+::<f32>),)*
         ];
+
+        /// Shows every row to a visitor, in the order of [`REGISTRY`].
+        pub fn visit_rows(visitor: &mut impl RowVisitor) {
+            $(visitor.visit::<super::$row, $arity>();)*
+        }
     };
 }
 

@@ -24,6 +24,7 @@ pub use activations::*;
 pub use arithmetic::*;
 pub use functions::*;
 pub use join::{cat, stack};
-pub use list::REGISTRY;
+pub use list::{REGISTRY, visit_rows};
 pub use real::{Elementwise, Entry, Formula, Real};
+pub use registry::RowVisitor;
 pub use softmax::Share;

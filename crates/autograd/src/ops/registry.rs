@@ -96,6 +96,12 @@ impl Registered {
     }
 }
 
+/// What is to be done with every row; see [`visit_rows`](super::visit_rows).
+pub trait RowVisitor {
+    /// Called once for each row.
+    fn visit<F: Elementwise<A>, const A: usize>(&mut self);
+}
+
 /// Numbers spread over an interval in no simple order: the fractional parts of multiples of the golden ratio.
 pub(crate) fn spread<T: Element>(shape: impl Into<Shape>, low: f64, high: f64, start: usize) -> Tensor<T> {
     Tensor::from_fn(shape, |i| {

@@ -143,7 +143,7 @@ macro_rules! number_num {
 
         impl<$($generics)*> NumCast for $type {
             #[track_caller]
-            fn from<N: ToPrimitive>(n: N) -> Option<Self> {
+            fn from<Other: ToPrimitive>(n: Other) -> Option<Self> {
                 <Base<$value> as NumCast>::from(n).map(<Self as Active>::of_base)
             }
         }

@@ -23,6 +23,10 @@ impl<T: Scalar> Tape<T> {
             count += 1;
         }
         let start = links.len();
+        let most = operands.size_hint().1.unwrap_or(0);
+        if links.try_reserve(most).and_then(|()| partials.try_reserve(most)).is_err() {
+            panic!("scalar tape: no memory for a statement of {most} operands");
+        }
         for (operand, by) in operands {
             links.push(operand);
             partials.push(by);
