@@ -1,10 +1,10 @@
 //! Cameras and points found from pictures alone: bundle adjustment by the method of Levenberg and Marquardt.
 //!
-//! Every observation depends on one camera and one point, so the Jacobian has 9 entries in a row of 78: one small tape an
-//! observation, swept once for both of its rows.
+//! Every observation depends on one camera and one point, so a row of the Jacobian has 9 entries in 78 columns. Columns
+//! that share no row are differentiated together.
 
 use num_traits::Float;
-use wengert::scalar::Tape;
+use wengert::scalar::sparse_jacobian;
 
 const CAMERAS: usize = 4;
 const POINTS: usize = 18;
@@ -27,39 +27,28 @@ fn rotate<T: Float>(turn: [T; 3], x: [T; 3]) -> [T; 3] {
     [0, 1, 2].map(|i| x[i] * angle.cos() + across[i] * angle.sin() + axis[i] * along)
 }
 
-/// The unknowns that observation `i` depends on: one pose, one point.
-fn columns(i: usize) -> [usize; POSE + 3] {
-    let (camera, point) = (i % CAMERAS, i / CAMERAS);
-    std::array::from_fn(|j| if j < POSE { POSE * camera + j } else { POSE * CAMERAS + 3 * point + j - POSE })
+/// How far what each camera sees lies from its picture: two numbers for each camera and point.
+fn residuals<T: Float>(unknowns: &[T], pictures: &[f64]) -> Vec<T> {
+    let (poses, points) = unknowns.split_at(POSE * CAMERAS);
+    let pairs = poses.chunks(POSE).flat_map(|pose| points.chunks(3).map(move |point| (pose, point)));
+    let seen = pairs.flat_map(|(pose, point)| project(pose, point));
+    seen.zip(pictures).map(|(seen, &picture)| seen - T::from(picture).expect("a constant")).collect()
 }
 
-fn residual(unknowns: &[f64], pictures: &[[f64; 2]], i: usize) -> [f64; 2] {
-    let inputs = columns(i).map(|column| unknowns[column]);
-    let seen = project(&inputs[..POSE], &inputs[POSE..]);
-    [seen[0] - pictures[i][0], seen[1] - pictures[i][1]]
-}
-
-fn cost(unknowns: &[f64], pictures: &[[f64; 2]]) -> f64 {
-    (0..pictures.len()).flat_map(|i| residual(unknowns, pictures, i)).map(|r| r * r).sum()
+fn cost(unknowns: &[f64], pictures: &[f64]) -> f64 {
+    residuals(unknowns, pictures).iter().map(|r| r * r).sum()
 }
 
 /// `Jᵀ J` and `Jᵀ r`, from the nonzero entries alone.
-fn normal_equations(unknowns: &[f64], pictures: &[[f64; 2]]) -> (Vec<[f64; UNKNOWNS]>, Vec<f64>) {
+fn normal_equations(unknowns: &[f64], pictures: &[f64]) -> (Vec<[f64; UNKNOWNS]>, Vec<f64>) {
     let (mut matrix, mut right) = (vec![[0.0; UNKNOWNS]; UNKNOWNS], vec![0.0; UNKNOWNS]);
-    let mut tape = Tape::new();
-    for i in 0..pictures.len() {
-        tape.clear();
-        let columns = columns(i);
-        let inputs = columns.map(|column| tape.var(unknowns[column]));
-        let [u, v] = project(&inputs[..POSE], &inputs[POSE..]);
-        let adjoints = tape.backward_lanes(&[(u, [1.0, 0.0]), (v, [0.0, 1.0])]);
-        let entries = inputs.map(|x| adjoints.wrt(x));
-        let residual = residual(unknowns, pictures, i);
-        for (&row, a) in columns.iter().zip(&entries) {
-            right[row] += a[0] * residual[0] + a[1] * residual[1];
-            for (&column, b) in columns.iter().zip(&entries) {
-                matrix[row][column] += a[0] * b[0] + a[1] * b[1];
-            }
+    let jacobian = sparse_jacobian(|x| residuals(x, pictures), unknowns);
+    for (row, residual) in jacobian.row_pointers().windows(2).zip(residuals(unknowns, pictures)) {
+        let columns = &jacobian.column_indices()[row[0]..row[1]];
+        let values = &jacobian.values()[row[0]..row[1]];
+        for (&i, a) in columns.iter().zip(values) {
+            right[i] += a * residual;
+            columns.iter().zip(values).for_each(|(&j, b)| matrix[i][j] += a * b);
         }
     }
     (matrix, right)
@@ -91,10 +80,10 @@ fn main() {
         truth.extend([2, 3, 4].map(|j| 0.1 * number(camera, j)));
     }
     (0..POINTS).for_each(|point| truth.extend([5, 6, 7].map(|j| number(point, j))));
-    let pictures: Vec<[f64; 2]> = (0..CAMERAS * POINTS).map(|i| residual(&truth, &vec![[0.0; 2]; CAMERAS * POINTS], i)).collect();
+    let pictures = residuals(&truth, &[0.0; 2 * CAMERAS * POINTS]);
     let mut guess: Vec<f64> = truth.iter().enumerate().map(|(i, x)| x + 0.15 * number(i, 9)).collect();
 
-    println!("{CAMERAS} cameras, {POINTS} points, {} numbers measured, {UNKNOWNS} unknown", 2 * pictures.len());
+    println!("{CAMERAS} cameras, {POINTS} points, {} numbers measured, {UNKNOWNS} unknown", pictures.len());
     println!("error {:.2e} at the start", cost(&guess, &pictures));
     let mut damping = 1e-3;
     for step in 1..=40 {

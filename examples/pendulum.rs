@@ -53,7 +53,8 @@ fn main() -> wengert::Result<()> {
             }
         }
         // Levenberg and Marquardt: between Newton's step and the gradient's, by success.
-        let [[a, b], [c, d]] = [[normal[0][0] * (1.0 + damping), normal[0][1]], [normal[1][0], normal[1][1] * (1.0 + damping)]];
+        let [[a, b], [c, d]] =
+            [[normal[0][0] * (1.0 + damping), normal[0][1]], [normal[1][0], normal[1][1] * (1.0 + damping)]];
         let determinant = a * d - b * c;
         let change = [(d * right[0] - b * right[1]) / determinant, (a * right[1] - c * right[0]) / determinant];
         let next = [p[0] - change[0], p[1] - change[1]];
@@ -79,13 +80,8 @@ fn long_run(p: [f64; 2]) -> wengert::Result<()> {
     let tape = Tape::new();
     let (start, parameters) = (tape.vars(&[1.5, 0.0]), tape.vars(&[p[0], 1e-4]));
     let advance = |s: [_; 2], p: [_; 2]| step(s, p).to_vec();
-    let end = checkpointed_loop(
-        &start,
-        &parameters,
-        steps,
-        |_, s, p| advance([s[0], s[1]], [p[0], p[1]]),
-        |s, _| s[0],
-    )?;
+    let end =
+        checkpointed_loop(&start, &parameters, steps, |_, s, p| advance([s[0], s[1]], [p[0], p[1]]), |s, _| s[0])?;
     let by_pull = end.backward().wrt(parameters[0]);
 
     let whole = Tape::new();
