@@ -79,8 +79,13 @@ fn long_run(p: [f64; 2]) -> wengert::Result<()> {
     let steps = 100_000;
     let tape = Tape::new();
     let (start, parameters) = (tape.vars(&[1.5, 0.0]), tape.vars(&[p[0], 1e-4]));
-    let end =
-        checkpointed_loop(&start, &parameters, steps, |_, s, p| step([s[0], s[1]], [p[0], p[1]]).to_vec(), |s, _| s[0])?;
+    let end = checkpointed_loop(
+        &start,
+        &parameters,
+        steps,
+        |_, s, p| step([s[0], s[1]], [p[0], p[1]]).to_vec(),
+        |s, _| s[0],
+    )?;
     let by_pull = end.backward().wrt(parameters[0]);
 
     let whole = Tape::new();

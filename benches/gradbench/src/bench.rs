@@ -85,7 +85,6 @@ const NESTED: [Nested; 2] = [
 /// # Errors
 /// Those of the evaluations.
 pub fn bench(options: &Options) -> Result<()> {
-    wengert::set_threads(1);
     let wanted = |name: &str| options.only.as_ref().is_none_or(|only| name.starts_with(only.as_str()));
     if !options.json {
         println!("{:20} {:7} {:>10} {:>10} {:>7} {:>7}  CoDiPack", "case", "way", "primal ms", "ms", "ratio", "target");

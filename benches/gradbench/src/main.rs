@@ -8,10 +8,11 @@ use wengert_gradbench::protocol::serve;
 use wengert_gradbench::ways::Way;
 
 const HELP: &str = "\
-gradbench [--way record|replay|tensor]         answers GradBench's messages on standard input
+gradbench [--way record|replay|tensor] [--threads N]     answers GradBench's messages on standard input
 gradbench --bench [--seconds S] [--json] [--only NAME]   measures on inputs of its own
 
-A gradient is computed in the fastest way unless --way says otherwise; a message can ask for a way itself: \"jacobian:record\".";
+A gradient is computed in the fastest way unless --way says otherwise; a message can ask for a way itself:
+\"jacobian:record\". There is one thread unless --threads says otherwise.";
 
 enum Action {
     Serve(Option<Way>),
@@ -20,6 +21,8 @@ enum Action {
 }
 
 fn main() -> ExitCode {
+    // GradBench compares tools on one thread.
+    wengert::set_threads(1);
     let result = match action() {
         Ok(Action::Help) => {
             println!("{HELP}");
@@ -47,6 +50,7 @@ fn action() -> Result<Action, lexopt::Error> {
     while let Some(argument) = parser.next()? {
         match argument {
             Long("way") => way = Some(parser.value()?.parse()?),
+            Long("threads") => wengert::set_threads(parser.value()?.parse()?),
             Long("bench") => bench = true,
             Long("seconds") => options.seconds = parser.value()?.parse()?,
             Long("json") => options.json = true,

@@ -193,6 +193,10 @@ impl Objective for Gmm {
         }))
     }
 
+    fn fastest(self) -> Result<Gradient> {
+        self.tensor()
+    }
+
     fn tensor(self) -> Result<Gradient> {
         super::gmm_tensor::gradient(self)
     }
