@@ -38,9 +38,8 @@ fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
         b.swap(i, pivot);
         for j in i + 1..n {
             let factor = a[j][i] / a[i][i];
-            for k in i..n {
-                a[j][k] -= factor * a[i][k];
-            }
+            let (above, below) = a.split_at_mut(j);
+            below[0].iter_mut().zip(&above[i]).for_each(|(below, above)| *below -= factor * above);
             b[j] -= factor * b[i];
         }
     }

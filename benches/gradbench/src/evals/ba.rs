@@ -183,13 +183,16 @@ pub fn print_jacobian(jacobian: &Sparse) -> Value {
     json!({"rows": ends(&jacobian.rows), "cols": ends(&jacobian.columns), "vals": ends(&jacobian.values)})
 }
 
+/// What writes a sparse Jacobian, again and again.
+pub type Jacobian = Box<dyn FnMut(&mut Sparse) -> Result<()>>;
+
 /// The sparse Jacobian.
 pub fn jacobian(ba: Ba, way: Option<Way>) -> Result<Box<dyn Job>> {
     Ok(job(jacobian_run(ba, way)?, print_jacobian))
 }
 
 /// What writes the Jacobian.
-pub fn jacobian_run(ba: Ba, way: Option<Way>) -> Result<Box<dyn FnMut(&mut Sparse) -> Result<()>>> {
+pub fn jacobian_run(ba: Ba, way: Option<Way>) -> Result<Jacobian> {
     match way {
         Some(Way::Tensor) => Err("only gmm has been written for the tensor tape".into()),
         Some(Way::Record) => Ok(recorded(ba)),
@@ -201,7 +204,7 @@ pub fn jacobian_run(ba: Ba, way: Option<Way>) -> Result<Box<dyn FnMut(&mut Spars
 const BLOCK: usize = 128;
 
 /// Records one observation, with its feature as two more inputs, and replays it in lanes.
-fn replayed(ba: Ba) -> Result<Box<dyn FnMut(&mut Sparse) -> Result<()>>> {
+fn replayed(ba: Ba) -> Result<Jacobian> {
     const WIDTH: usize = INPUTS + 2;
     let words = |error: wengert::Error| error.to_string();
     let first = [&ba.inputs(0)[..], &ba.features[..2]].concat();
@@ -235,7 +238,7 @@ fn replayed(ba: Ba) -> Result<Box<dyn FnMut(&mut Sparse) -> Result<()>>> {
 }
 
 /// Records one observation after the other, and sweeps back from both errors at once.
-fn recorded(ba: Ba) -> Box<dyn FnMut(&mut Sparse) -> Result<()>> {
+fn recorded(ba: Ba) -> Jacobian {
     let mut tape = Tape::new();
     Box::new(move |out| {
         ba.pattern(out);
