@@ -132,5 +132,15 @@ registry! {
         "gather" index::samples::gather,
         "scatter" index::samples::scatter,
         "scatter_add" index::samples::scatter_add,
-        "masked_fill" index::samples::masked_fill;
+        "masked_fill" index::samples::masked_fill,
+        "conv" windows::samples::conv,
+        "conv_transpose" windows::samples::conv_transpose,
+        "max_pool" windows::samples::max_pool,
+        "avg_pool" windows::samples::avg_pool,
+        "adaptive_max_pool" windows::samples::adaptive_max_pool,
+        "adaptive_avg_pool" windows::samples::adaptive_avg_pool,
+        "unfold" windows::samples::unfold,
+        "fold" windows::samples::fold,
+        "windows" windows::samples::windows,
+        "interpolate" windows::samples::interpolate;
 }

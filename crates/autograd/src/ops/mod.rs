@@ -19,6 +19,7 @@ mod shape;
 mod slice;
 mod softmax;
 mod statistics;
+mod windows;
 
 pub use activations::*;
 pub use arithmetic::*;
@@ -27,3 +28,4 @@ pub use join::{cat, stack};
 pub use list::REGISTRY;
 pub use real::{Elementwise, Entry, Formula, Real};
 pub use softmax::Share;
+pub use windows::{AvgPool, Conv, ConvTranspose, Interpolation, MaxPool, PerAxis, Unfold};
