@@ -1,7 +1,8 @@
 //! Measures convolutions and pooling: `cargo run --release -p wengert-benches --bin convolutions [NAME]`.
 //!
 //! Each figure is the median (and the best) in milliseconds of many steps, in f32: recording and running the forward pass,
-//! and recording and running it with the gradients. The last is a training step of a small network.
+//! and recording and running it with the gradients. The last is a training step of a small network. With `--core` as the
+//! second argument it is the time that one thread had the core (Linux only): for a machine that others use too.
 
 use std::time::Instant;
 
@@ -12,8 +13,29 @@ use wengert::nn::loss::cross_entropy;
 use wengert::prelude::*;
 use wengert::{Conv, Param};
 
+/// The time that this thread has had a core, in milliseconds; 0 where the system does not tell.
+fn core_time() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or(0.0) * 1e-6
+}
+
 /// Median and best of many calls, in milliseconds.
 fn time(mut step: impl FnMut() -> Result<()>) -> Result<(f64, f64)> {
+    if std::env::args().any(|argument| argument == "--core") {
+        step()?;
+        let mut samples = Vec::new();
+        // Batches, since the system counts in steps of some milliseconds.
+        for _ in 0..7 {
+            let (begin, mut count) = (core_time(), 0);
+            while core_time() - begin < 80.0 {
+                step()?;
+                count += 1;
+            }
+            samples.push((core_time() - begin) / f64::from(count));
+        }
+        samples.sort_by(f64::total_cmp);
+        return Ok((samples[3], samples[0]));
+    }
     let warm = Instant::now();
     while warm.elapsed().as_secs_f64() < 0.3 {
         step()?;
@@ -143,6 +165,7 @@ fn network_step() -> impl FnMut() -> Result<()> {
 
 fn main() -> Result<()> {
     let wanted = std::env::args().nth(1).unwrap_or_default();
+    let counts: &[usize] = if std::env::args().any(|argument| argument == "--core") { &[1] } else { &[1, 2] };
     println!("{:32} {:>7}   {:>17}   {:>19}", "ms: median (best)", "threads", "forward", "forward+backward");
     let print = |name: &str, threads: usize, forward: Option<(f64, f64)>, both: (f64, f64)| {
         let text = |(median, best): (f64, f64)| format!("{median:.3} ({best:.3})");
@@ -152,14 +175,14 @@ fn main() -> Result<()> {
         let tape = Tape::inference();
         let y = (layer.forward)(tape.constant(&layer.x), layer.w.as_ref().map(|w| tape.constant(w)));
         let cotangent = numbers(y.shape());
-        for threads in [1, 2] {
+        for &threads in counts {
             wengert::set_threads(threads);
             print(layer.name, threads, Some(time(|| layer.forward())?), time(|| layer.backward(&cotangent))?);
         }
     }
     let name = "network (W3), a training step";
     if name.contains(&wanted) {
-        for threads in [1, 2] {
+        for &threads in counts {
             wengert::set_threads(threads);
             print(name, threads, None, time(network_step())?);
         }

@@ -86,7 +86,7 @@ fn a_convolution_is_a_product_with_unfolded_windows() -> Result<()> {
 
 #[test]
 fn layouts_agree_between_one_two_and_three_axes() -> Result<()> {
-    let tape = Tape::new();
+    let tape = Tape::<f64>::new();
     let (x, w) = (tape.input(numbers([2, 3, 7], 0)), tape.input(numbers([4, 3, 3], 5)));
     let y = x.conv1d(w, Conv::new().stride(2).padding(1)).value()?;
     let (wide, deep) = ([2, 3, 1, 7], [2, 3, 1, 1, 7]);
@@ -102,7 +102,7 @@ fn layouts_agree_between_one_two_and_three_axes() -> Result<()> {
 #[test]
 fn published_examples() -> Result<()> {
     // Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (2016), figure 1.1.
-    let tape = Tape::new();
+    let tape = Tape::<f64>::new();
     let x = tape.constant(Tensor::from([[[
         [3.0, 3.0, 2.0, 1.0, 0.0],
         [0.0, 0.0, 1.0, 3.0, 1.0],

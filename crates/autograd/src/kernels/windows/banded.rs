@@ -114,7 +114,7 @@ impl Band {
 /// Slices shorter than the lengths say.
 pub fn apply<T: Element>(band: &Band, inner: usize, x: &[T], y: &mut [T]) {
     let (from, to) = (band.input() * inner, band.output() * inner);
-    in_slabs(to, y, |slab, y| dispatch::run(Apply { band, inner, x: &x[slab * from..][..from], y }));
+    in_slabs(to, y, |first, count, y| dispatch::run(Apply { band, inner, x: &x[first * from..][..count * from], y }));
 }
 
 /// The transpose: `x[o, k, i] = Σ over j of B[j, k] · y[o, j, i]`.
@@ -123,19 +123,21 @@ pub fn apply<T: Element>(band: &Band, inner: usize, x: &[T], y: &mut [T]) {
 /// Slices shorter than the lengths say.
 pub fn transpose<T: Element>(band: &Band, inner: usize, y: &[T], x: &mut [T]) {
     let (from, to) = (band.output() * inner, band.input() * inner);
-    in_slabs(to, x, |slab, x| dispatch::run(Transpose { band, inner, y: &y[slab * from..][..from], x }));
-}
-
-/// Cuts the output into slabs of a length and calls `task` with each.
-fn in_slabs<T: Element>(length: usize, output: &mut [T], task: impl Fn(usize, &mut [T]) + Sync) {
-    if length == 0 {
-        return;
-    }
-    pool::split(output, (TASK / length).max(1) * length, |start, part| {
-        part.chunks_exact_mut(length).enumerate().for_each(|(i, slab)| task(start / length + i, slab));
+    in_slabs(to, x, |first, count, x| {
+        dispatch::run(Transpose { band, inner, y: &y[first * from..][..count * from], x });
     });
 }
 
+/// Cuts the output into slabs of a length, several to a task, and calls `task` with the first one's number, how many there
+/// are, and their elements.
+fn in_slabs<T: Element>(length: usize, output: &mut [T], task: impl Fn(usize, usize, &mut [T]) + Sync) {
+    if length > 0 {
+        let chunk = (TASK / length).max(1) * length;
+        pool::split(output, chunk, |start, part| task(start / length, part.len() / length, part));
+    }
+}
+
+/// Some slabs. Rows of the matrix come first, then slabs, so that each row's weights are computed once.
 struct Apply<'a, T> {
     band: &'a Band,
     inner: usize,
@@ -149,24 +151,29 @@ impl<T: Element> Kernel for Apply<'_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Apply { band, inner, x, y } = self;
-        for (j, row) in y.chunks_exact_mut(inner).enumerate() {
+        let (from, to) = (band.input() * inner, band.output() * inner);
+        for j in 0..band.output() {
             let Taps { start, count, first, rest } = band.taps(j);
             let (first, rest) = (T::of(first), T::of(rest));
-            if inner == 1 {
-                let taps = x[start..start + count].iter().enumerate();
-                row[0] = taps.fold(T::ZERO, |sum, (k, &x)| sum + if k == 0 { first } else { rest } * x);
-                continue;
-            }
-            row.fill(T::ZERO);
-            for k in 0..count {
-                let weight = if k == 0 { first } else { rest };
-                let from = &x[(start + k) * inner..][..inner];
-                row.iter_mut().zip(from).for_each(|(to, &from)| *to += weight * from);
+            for (x, y) in x.chunks_exact(from).zip(y.chunks_exact_mut(to)) {
+                if inner == 1 {
+                    let taps = x[start..start + count].iter().enumerate();
+                    y[j] = taps.fold(T::ZERO, |sum, (k, &x)| sum + if k == 0 { first } else { rest } * x);
+                    continue;
+                }
+                let row = &mut y[j * inner..][..inner];
+                row.fill(T::ZERO);
+                for k in 0..count {
+                    let weight = if k == 0 { first } else { rest };
+                    let from = &x[(start + k) * inner..][..inner];
+                    row.iter_mut().zip(from).for_each(|(to, &from)| *to += weight * from);
+                }
             }
         }
     }
 }
 
+/// The same for the transpose.
 struct Transpose<'a, T> {
     band: &'a Band,
     inner: usize,
@@ -180,18 +187,21 @@ impl<T: Element> Kernel for Transpose<'_, T> {
     #[inline(always)]
     fn run<const FMA: bool>(self) {
         let Transpose { band, inner, y, x } = self;
+        let (from, to) = (band.output() * inner, band.input() * inner);
         x.fill(T::ZERO);
-        for (j, row) in y.chunks_exact(inner).enumerate() {
+        for j in 0..band.output() {
             let Taps { start, count, first, rest } = band.taps(j);
             let (first, rest) = (T::of(first), T::of(rest));
-            for k in 0..count {
-                let weight = if k == 0 { first } else { rest };
-                if inner == 1 {
-                    x[start + k] += weight * row[0];
-                    continue;
+            for (y, x) in y.chunks_exact(from).zip(x.chunks_exact_mut(to)) {
+                let row = &y[j * inner..][..inner];
+                for k in 0..count {
+                    let weight = if k == 0 { first } else { rest };
+                    let to = &mut x[(start + k) * inner..][..inner];
+                    match (to, row) {
+                        ([to], [from]) => *to += weight * *from,
+                        (to, row) => to.iter_mut().zip(row).for_each(|(to, &from)| *to += weight * from),
+                    }
                 }
-                let to = &mut x[(start + k) * inner..][..inner];
-                to.iter_mut().zip(row).for_each(|(to, &from)| *to += weight * from);
             }
         }
     }

@@ -3,39 +3,45 @@
 use super::axis::Axis;
 use crate::kernels::lanes::{LaneKernel, Lanes, Vectorised, launch};
 
-/// Where a row of the columns comes from: places along the last axis that step by its stride.
-struct Row {
-    /// The first element of the row in the columns.
+/// The windows along the last two axes, for one channel, element of the window and place along the first axis. In the
+/// columns they are rows of windows one behind the other; those inside the image are the range `rows` of these, and of each
+/// row the range `inside`.
+struct Sheet {
+    /// The first element in the columns.
     column: usize,
-    /// The windows of the row inside the last axis.
+    rows: (usize, usize),
     inside: (usize, usize),
-    /// The place in the image of the first window inside, where the row is inside the other axes.
-    place: Option<usize>,
+    /// The place in the image of the first element inside.
+    place: usize,
 }
 
-/// Calls `visit` with every row: for each channel, each element of the window, each window of the outer axes.
+impl Sheet {
+    /// Whether all of it lies in the padding.
+    fn is_padding(&self) -> bool {
+        self.rows.0 >= self.rows.1 || self.inside.0 >= self.inside.1
+    }
+}
+
+/// Calls `visit` with every sheet: the elements of the window outside, the channels inside. A fold so comes back to a place
+/// of the image only after a while: reading what was written just before at another alignment would wait for memory.
 #[inline(always)]
-fn rows(axes: &[Axis; 3], channels: usize, mut visit: impl FnMut(Row)) {
+fn sheets(axes: &[Axis; 3], channels: usize, mut visit: impl FnMut(Sheet)) {
     let [a, b, c] = axes;
-    let mut column = 0;
-    for channel in 0..channels {
-        let image = channel * a.input * b.input * c.input;
-        for k in 0..a.kernel * b.kernel * c.kernel {
-            let (k0, k1, k2) = (k / (b.kernel * c.kernel), k / c.kernel % b.kernel, k % c.kernel);
-            let inside = c.inside(k2);
-            let start = c.place(inside.0, k2).unwrap_or(0);
+    let (kernel, positions) = (a.kernel * b.kernel * c.kernel, a.output * b.output * c.output);
+    for k in 0..kernel {
+        let (k0, k1, k2) = (k / (b.kernel * c.kernel), k / c.kernel % b.kernel, k % c.kernel);
+        let (rows, inside) = (b.inside(k1), c.inside(k2));
+        let first = b.place(rows.0, k1).unwrap_or(0) * c.input + c.place(inside.0, k2).unwrap_or(0);
+        for channel in 0..channels {
+            let image = channel * a.input * b.input * c.input;
+            let mut column = (channel * kernel + k) * positions;
             for p0 in 0..a.output {
-                let outer = a.place(p0, k0);
-                for p1 in 0..b.output {
-                    let place = match (outer, b.place(p1, k1)) {
-                        (Some(i0), Some(i1)) if inside.0 < inside.1 => {
-                            Some(image + (i0 * b.input + i1) * c.input + start)
-                        }
-                        _ => None,
-                    };
-                    visit(Row { column, inside, place });
-                    column += c.output;
-                }
+                let sheet = match a.place(p0, k0) {
+                    Some(i0) => Sheet { column, rows, inside, place: image + i0 * b.input * c.input + first },
+                    None => Sheet { column, rows: (0, 0), inside, place: 0 },
+                };
+                visit(sheet);
+                column += b.output * c.output;
             }
         }
     }
@@ -67,21 +73,68 @@ struct Unfold<'a, T> {
 impl<T: Vectorised> LaneKernel<T> for Unfold<'_, T> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
-        let (width, stride) = (self.axes[2].output, self.axes[2].stride);
+        let [_, b, c] = self.axes;
         let (image, columns) = (self.image, self.columns);
-        rows(self.axes, self.channels, |row| {
-            let to = &mut columns[row.column..row.column + width];
-            let Some(place) = row.place else { return clear(to) };
-            let (low, end) = row.inside;
-            clear(&mut to[..low]);
-            clear(&mut to[end..]);
-            let (from, to) = (&image[place..], &mut to[low..end]);
-            if stride == 1 {
-                copy::<L>(&from[..to.len()], to);
-            } else {
-                to.iter_mut().zip(from.iter().step_by(stride)).for_each(|(to, &from)| *to = from);
+        let step = b.stride * c.input;
+        sheets(self.axes, self.channels, |sheet| {
+            let to = &mut columns[sheet.column..sheet.column + b.output * c.output];
+            if sheet.is_padding() {
+                return clear(to);
+            }
+            let (rows, (low, end)) = (sheet.rows, sheet.inside);
+            clear(&mut to[..rows.0 * c.output]);
+            clear(&mut to[rows.1 * c.output..]);
+            let to = &mut to[rows.0 * c.output..rows.1 * c.output];
+            if end - low < c.output {
+                clear(to);
+            }
+            let from = &image[sheet.place..];
+            if c.stride == 1 {
+                let strips = Strips { count: rows.1 - rows.0, length: end - low, steps: (step, c.output) };
+                strips.walk::<L, false>(from, &mut to[low..]);
+                return;
+            }
+            for (row, to) in to.chunks_exact_mut(c.output).enumerate() {
+                let from = from[row * step..].iter().step_by(c.stride);
+                to[low..end].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
             }
         });
+    }
+}
+
+/// Rows of one length in two places: how many, how long, and how far apart in each.
+struct Strips {
+    count: usize,
+    length: usize,
+    steps: (usize, usize),
+}
+
+impl Strips {
+    /// Copies the rows, or adds them. They are short: registers first, the rest by a mask.
+    #[inline(always)]
+    fn walk<L: Lanes, const ADD: bool>(&self, from: &[L::Scalar], to: &mut [L::Scalar]) {
+        let Strips { count, length, steps } = *self;
+        let last = |step: usize| (count - 1) * step + length;
+        let (from, to) = (&from[..last(steps.0)], &mut to[..last(steps.1)]);
+        let (full, mask) = (length - length % L::WIDTH, L::mask(length % L::WIDTH));
+        for row in 0..count {
+            // SAFETY: row `row` of `length` elements is inside both slices, which were cut at the end of the last row; the
+            // mask covers the elements from `full` on; `launch` chose registers that the machine has.
+            unsafe {
+                let (from, to) = (from.as_ptr().add(row * steps.0), to.as_mut_ptr().add(row * steps.1));
+                let mut i = 0;
+                while i < full {
+                    let new = L::load(from.add(i));
+                    L::store(to.add(i), if ADD { L::add(L::load(to.add(i)), new) } else { new });
+                    i += L::WIDTH;
+                }
+                if full < length {
+                    let new = L::load_some(from.add(full), mask);
+                    let sum = if ADD { L::add(L::load_some(to.add(full), mask), new) } else { new };
+                    L::store_some(to.add(full), mask, sum);
+                }
+            }
+        }
     }
 }
 
@@ -89,44 +142,6 @@ impl<T: Vectorised> LaneKernel<T> for Unfold<'_, T> {
 #[inline(always)]
 fn clear<T: Vectorised>(to: &mut [T]) {
     to.iter_mut().for_each(|to| *to = T::ZERO);
-}
-
-/// Copies a short row: two registers at a time, the rest by a mask.
-#[inline(always)]
-fn copy<L: Lanes>(from: &[L::Scalar], to: &mut [L::Scalar]) {
-    let count = to.len().min(from.len());
-    let mut i = 0;
-    // SAFETY: both slices have `count` elements, the mask covers those from `i` on; `launch` chose registers that the
-    // machine has.
-    unsafe {
-        while i + L::WIDTH <= count {
-            L::store(to.as_mut_ptr().add(i), L::load(from.as_ptr().add(i)));
-            i += L::WIDTH;
-        }
-        if i < count {
-            let mask = L::mask(count - i);
-            L::store_some(to.as_mut_ptr().add(i), mask, L::load_some(from.as_ptr().add(i), mask));
-        }
-    }
-}
-
-/// Adds a short row to another.
-#[inline(always)]
-fn add<L: Lanes>(from: &[L::Scalar], to: &mut [L::Scalar]) {
-    let count = to.len().min(from.len());
-    let mut i = 0;
-    // SAFETY: as in `copy`.
-    unsafe {
-        while i + L::WIDTH <= count {
-            let at = to.as_mut_ptr().add(i);
-            L::store(at, L::add(L::load(at), L::load(from.as_ptr().add(i))));
-            i += L::WIDTH;
-        }
-        if i < count {
-            let (mask, at) = (L::mask(count - i), to.as_mut_ptr().add(i));
-            L::store_some(at, mask, L::add(L::load_some(at, mask), L::load_some(from.as_ptr().add(i), mask)));
-        }
-    }
 }
 
 /// The transpose of [`unfold`]: each element of the image is the sum of its copies in the columns, in their order.
@@ -149,16 +164,24 @@ struct Fold<'a, T> {
 impl<T: Vectorised + std::ops::AddAssign> LaneKernel<T> for Fold<'_, T> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
-        let stride = self.axes[2].stride;
+        let [_, b, c] = self.axes;
         let (image, columns) = (self.image, self.columns);
-        rows(self.axes, self.channels, |row| {
-            let Some(place) = row.place else { return };
-            let from = &columns[row.column + row.inside.0..row.column + row.inside.1];
-            let to = &mut image[place..];
-            if stride == 1 {
-                add::<L>(from, &mut to[..from.len()]);
-            } else {
-                to.iter_mut().step_by(stride).zip(from).for_each(|(to, &from)| *to += from);
+        let step = b.stride * c.input;
+        sheets(self.axes, self.channels, |sheet| {
+            if sheet.is_padding() {
+                return;
+            }
+            let (rows, (low, end)) = (sheet.rows, sheet.inside);
+            let from = &columns[sheet.column + rows.0 * c.output..sheet.column + rows.1 * c.output];
+            let to = &mut image[sheet.place..];
+            if c.stride == 1 {
+                let strips = Strips { count: rows.1 - rows.0, length: end - low, steps: (c.output, step) };
+                strips.walk::<L, true>(&from[low..], to);
+                return;
+            }
+            for (row, from) in from.chunks_exact(c.output).enumerate() {
+                let to = to[row * step..].iter_mut().step_by(c.stride);
+                to.zip(&from[low..end]).for_each(|(to, &from)| *to += from);
             }
         });
     }

@@ -57,9 +57,13 @@ impl Planes<'_> {
     }
 }
 
+/// Whether the places of the greatest elements are wanted, or their values alone.
+const PLACES: bool = true;
+const VALUES: bool = false;
+
 /// Cuts the output into planes of `own` elements and calls `visit` with each plane of the input, its part of the output
 /// and each window found in it.
-fn search<T: Element>(
+fn search<T: Element, const WITH: bool>(
     planes: Planes<'_>,
     x: &[T],
     output: &mut [T],
@@ -74,7 +78,7 @@ fn search<T: Element>(
         for (i, output) in output.chunks_exact_mut(own).enumerate() {
             let plane = start / own + i;
             let x = &x[plane * input..][..input];
-            search_plane(planes.windows, x, |found| visit(plane, output, found));
+            search_plane::<T, WITH>(planes.windows, x, |found| visit(plane, output, found));
         }
     });
 }
@@ -84,7 +88,7 @@ fn search<T: Element>(
 /// # Panics
 /// Slices shorter than the planes say.
 pub fn max<T: Element>(planes: Planes<'_>, x: &[T], y: &mut [T]) {
-    search(planes, x, y, planes.output(), |_, y, found| y[found.window] = found.value);
+    search::<T, VALUES>(planes, x, y, planes.output(), |_, y, found| y[found.window] = found.value);
 }
 
 /// The place of the greatest element of each window in its plane, as a number.
@@ -92,7 +96,7 @@ pub fn max<T: Element>(planes: Planes<'_>, x: &[T], y: &mut [T]) {
 /// # Panics
 /// Slices shorter than the planes say.
 pub fn places<T: Element>(planes: Planes<'_>, x: &[T], y: &mut [T]) {
-    search(planes, x, y, planes.output(), |_, y, found| y[found.window] = T::from_usize(found.place));
+    search::<T, PLACES>(planes, x, y, planes.output(), |_, y, found| y[found.window] = T::from_usize(found.place));
 }
 
 /// `y = v` at the place of the greatest element of `x` in each window.
@@ -101,7 +105,9 @@ pub fn places<T: Element>(planes: Planes<'_>, x: &[T], y: &mut [T]) {
 /// Slices shorter than the planes say.
 pub fn take<T: Element>(planes: Planes<'_>, x: &[T], v: &[T], y: &mut [T]) {
     let input = planes.input();
-    search(planes, x, y, planes.output(), |plane, y, found| y[found.window] = v[plane * input + found.place]);
+    search::<T, PLACES>(planes, x, y, planes.output(), |plane, y, found| {
+        y[found.window] = v[plane * input + found.place]
+    });
 }
 
 /// The transpose of [`take`] by `v`: adds each `g` at the place of the greatest element of `x` in its window, to zeros.
@@ -111,11 +117,13 @@ pub fn take<T: Element>(planes: Planes<'_>, x: &[T], v: &[T], y: &mut [T]) {
 pub fn put<T: Element>(planes: Planes<'_>, x: &[T], g: &[T], v: &mut [T]) {
     v.fill(T::ZERO);
     let output = planes.output();
-    search(planes, x, v, planes.input(), |plane, v, found| v[found.place] += g[plane * output + found.window]);
+    search::<T, PLACES>(planes, x, v, planes.input(), |plane, v, found| {
+        v[found.place] += g[plane * output + found.window]
+    });
 }
 
 /// Finds the greatest element of each window of a plane.
-fn search_plane<T: Element>(windows: &[Windows; 3], x: &[T], mut visit: impl FnMut(Found<T>)) {
+fn search_plane<T: Element, const WITH: bool>(windows: &[Windows; 3], x: &[T], mut visit: impl FnMut(Found<T>)) {
     let even = windows.map(|windows| match windows {
         Windows::Even(axis) => Some(axis),
         Windows::Covering { .. } => None,
@@ -126,11 +134,11 @@ fn search_plane<T: Element>(windows: &[Windows; 3], x: &[T], mut visit: impl FnM
             let padded = axes.map(reach);
             if (0..3).all(|i| axes[i].padding == 0 && padded[i] <= axes[i].input) {
                 let lengths = axes.map(|axis| axis.input);
-                return dispatch::run(Even { axes: &axes, lengths, padded: x, x, visit });
+                return dispatch::run(Even::<_, _, WITH> { axes: &axes, lengths, padded: x, x, visit });
             }
             scratch::with(Purpose::Columns, padded.iter().product(), |room: &mut [T]| {
                 pad(&axes, padded, x, room);
-                dispatch::run(Even { axes: &axes, lengths: padded, padded: room, x, visit });
+                dispatch::run(Even::<_, _, WITH> { axes: &axes, lengths: padded, padded: room, x, visit });
             });
         }
         _ => {
@@ -187,7 +195,7 @@ fn beats<T: Element>(value: T, best: T) -> bool {
 }
 
 /// Evenly spaced windows over a plane with its padding.
-struct Even<'a, T, V> {
+struct Even<'a, T, V, const WITH: bool> {
     axes: &'a [Axis; 3],
     /// The lengths of the padded plane.
     lengths: [usize; 3],
@@ -204,7 +212,7 @@ struct Block {
     columns: usize,
 }
 
-impl<T: Element, V: FnMut(Found<T>)> Kernel for Even<'_, T, V> {
+impl<T: Element, V: FnMut(Found<T>), const WITH: bool> Kernel for Even<'_, T, V, WITH> {
     type Output = ();
 
     #[inline(always)]
@@ -231,7 +239,7 @@ impl<T: Element, V: FnMut(Found<T>)> Kernel for Even<'_, T, V> {
     }
 }
 
-impl<T: Element, V: FnMut(Found<T>)> Even<'_, T, V> {
+impl<T: Element, V: FnMut(Found<T>), const WITH: bool> Even<'_, T, V, WITH> {
     /// Finds the greatest element of a window that starts at each place of a block, and its distance from the window's
     /// first element in the plane without padding.
     #[inline(always)]
@@ -240,14 +248,28 @@ impl<T: Element, V: FnMut(Found<T>)> Even<'_, T, V> {
         let [_, rows, columns] = self.lengths;
         let [s0, s1, s2] = [0, 1, 2].map(|i| block.p[i] * self.axes[i].stride);
         let first = (s0 * rows + s1) * columns + s2;
-        best.fill(T::NEG_INFINITY);
-        place.fill(UNKNOWN);
+        // Without padding the first element of a window is the first candidate.
+        let padded = self.lengths != self.axes.map(|axis| axis.input);
+        if padded {
+            best.fill(T::NEG_INFINITY);
+            place.fill(UNKNOWN);
+        } else {
+            best.copy_from_slice(&self.padded[first..][..best.len()]);
+            place.fill(0);
+        }
         for k0 in 0..a.kernel {
             for k1 in 0..b.kernel {
                 for k2 in 0..c.kernel {
+                    if !padded && k0 + k1 + k2 == 0 {
+                        continue;
+                    }
                     let [d0, d1, d2] = [k0 * a.dilation, k1 * b.dilation, k2 * c.dilation];
                     let from = &self.padded[first + (d0 * rows + d1) * columns + d2..][..best.len()];
                     let own = ((d0 * b.input + d1) * c.input + d2) as u32;
+                    if !WITH {
+                        best.iter_mut().zip(from).for_each(|(best, &value)| *best = T::max(*best, value));
+                        continue;
+                    }
                     for ((best, place), &value) in best.iter_mut().zip(&mut *place).zip(from) {
                         let better = (value > *best) | (value.is_nan() & !best.is_nan());
                         *best = if better { value } else { *best };
@@ -269,6 +291,12 @@ impl<T: Element, V: FnMut(Found<T>)> Even<'_, T, V> {
             let start0 = (p0 * a.stride).wrapping_sub(a.padding).wrapping_mul(b.input);
             let start1 = start0.wrapping_add(((p1 + row) * b.stride).wrapping_sub(b.padding));
             let start = start1.wrapping_mul(c.input).wrapping_add((p2 * c.stride).wrapping_sub(c.padding));
+            if !WITH {
+                for (column, &value) in best[row * step..].iter().step_by(c.stride).take(block.columns).enumerate() {
+                    (self.visit)(Found { window: window + column, place: 0, value });
+                }
+                continue;
+            }
             for column in 0..block.columns {
                 let at = row * step + column * c.stride;
                 let found = match place[at] {
