@@ -75,7 +75,7 @@ impl<T: Vectorised> LaneKernel<T> for Unfold<'_, T> {
     fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
         let [_, b, c] = self.axes;
         let (image, columns) = (self.image, self.columns);
-        let step = b.stride * c.input;
+        let step = b.stride.saturating_mul(c.input);
         sheets(self.axes, self.channels, |sheet| {
             let to = &mut columns[sheet.column..sheet.column + b.output * c.output];
             if sheet.is_padding() {
@@ -166,7 +166,7 @@ impl<T: Vectorised + std::ops::AddAssign> LaneKernel<T> for Fold<'_, T> {
     fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
         let [_, b, c] = self.axes;
         let (image, columns) = (self.image, self.columns);
-        let step = b.stride * c.input;
+        let step = b.stride.saturating_mul(c.input);
         sheets(self.axes, self.channels, |sheet| {
             if sheet.is_padding() {
                 return;
