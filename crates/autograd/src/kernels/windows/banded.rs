@@ -131,10 +131,11 @@ pub fn transpose<T: Element>(band: &Band, inner: usize, y: &[T], x: &mut [T]) {
 /// Cuts the output into slabs of a length, several to a task, and calls `task` with the first one's number, how many there
 /// are, and their elements.
 fn in_slabs<T: Element>(length: usize, output: &mut [T], task: impl Fn(usize, usize, &mut [T]) + Sync) {
-    if length > 0 {
-        let chunk = (TASK / length).max(1) * length;
-        pool::split(output, chunk, |start, part| task(start / length, part.len() / length, part));
+    if length == 0 {
+        return;
     }
+    let chunk = (TASK / length).max(1) * length;
+    pool::split(output, chunk, |start, part| task(start / length, part.len() / length, part));
 }
 
 /// Some slabs. Rows of the matrix come first, then slabs, so that each row's weights are computed once.

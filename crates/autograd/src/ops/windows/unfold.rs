@@ -107,7 +107,7 @@ fn folding(options: &Unfold<2>, size: [usize; 2], shape: &Shape) -> Result<Colum
     }
     let columns = columns(options, size, true, &shapes)?;
     let (kernel, windows) = (columns.product(|axis| axis.kernel), columns.product(|axis| axis.output));
-    if shape[1] % kernel != 0 {
+    if !shape[1].is_multiple_of(kernel) {
         let message = format!("axis 1 is not a multiple of the kernel's {kernel} elements: {shapes}");
         return Err(misfit(message).hint("it has the channels times the elements of the kernel"));
     }

@@ -91,7 +91,7 @@ impl Case {
 /// Different numbers, 0.5 apart, in no simple order: no difference quotient meets a tie.
 fn distinct<T: Element>(shape: &[usize]) -> Tensor<T> {
     let count: usize = shape.iter().product();
-    let shares = |step: usize| (2..=step).any(|divisor| step % divisor == 0 && count % divisor == 0);
+    let shares = |step: usize| (2..=step).any(|divisor| step.is_multiple_of(divisor) && count.is_multiple_of(divisor));
     let step = (count * 3 / 8 + 1..).find(|&step| !shares(step)).unwrap_or(1);
     Tensor::from_fn(shape, |i| T::of((i * step % count) as f64 * 0.5 - count as f64 / 4.0))
 }
