@@ -22,10 +22,16 @@ impl Sheet {
     }
 }
 
-/// Calls `visit` with every sheet: the elements of the window outside, the channels inside. A fold so comes back to a place
+/// What is done with a sheet. A trait and not a closure, since only a function marked `inline(always)` is compiled for the
+/// registers `L`: in a closure every operation on a register would be a call.
+trait Visit<L: Lanes> {
+    fn visit(&mut self, sheet: Sheet);
+}
+
+/// Visits every sheet: the elements of the window outside, the channels inside. A fold so comes back to a place
 /// of the image only after a while: reading what was written just before at another alignment would wait for memory.
 #[inline(always)]
-fn sheets(axes: &[Axis; 3], channels: usize, mut visit: impl FnMut(Sheet)) {
+fn sheets<L: Lanes>(axes: &[Axis; 3], channels: usize, mut visitor: impl Visit<L>) {
     let [a, b, c] = axes;
     let (kernel, positions) = (a.kernel * b.kernel * c.kernel, a.output * b.output * c.output);
     for k in 0..kernel {
@@ -40,7 +46,7 @@ fn sheets(axes: &[Axis; 3], channels: usize, mut visit: impl FnMut(Sheet)) {
                     Some(i0) => Sheet { column, rows, inside, place: image + i0 * b.input * c.input + first },
                     None => Sheet { column, rows: (0, 0), inside, place: 0 },
                 };
-                visit(sheet);
+                visitor.visit(sheet);
                 column += b.output * c.output;
             }
         }
@@ -73,32 +79,35 @@ struct Unfold<'a, T> {
 impl<T: Vectorised> LaneKernel<T> for Unfold<'_, T> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
+        sheets::<L>(self.axes, self.channels, self);
+    }
+}
+
+impl<T: Vectorised, L: Lanes<Scalar = T>> Visit<L> for Unfold<'_, T> {
+    #[inline(always)]
+    fn visit(&mut self, sheet: Sheet) {
         let [_, b, c] = self.axes;
-        let (image, columns) = (self.image, self.columns);
         let step = b.stride.saturating_mul(c.input);
-        sheets(self.axes, self.channels, |sheet| {
-            let to = &mut columns[sheet.column..sheet.column + b.output * c.output];
-            if sheet.is_padding() {
-                return clear(to);
-            }
-            let (rows, (low, end)) = (sheet.rows, sheet.inside);
-            clear(&mut to[..rows.0 * c.output]);
-            clear(&mut to[rows.1 * c.output..]);
-            let to = &mut to[rows.0 * c.output..rows.1 * c.output];
-            if end - low < c.output {
-                clear(to);
-            }
-            let from = &image[sheet.place..];
-            if c.stride == 1 {
-                let strips = Strips { count: rows.1 - rows.0, length: end - low, steps: (step, c.output) };
-                strips.walk::<L, false>(from, &mut to[low..]);
-                return;
-            }
-            for (row, to) in to.chunks_exact_mut(c.output).enumerate() {
-                let from = from[row * step..].iter().step_by(c.stride);
-                to[low..end].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
-            }
-        });
+        let to = &mut self.columns[sheet.column..sheet.column + b.output * c.output];
+        if sheet.is_padding() {
+            return clear(to);
+        }
+        let (rows, (low, end)) = (sheet.rows, sheet.inside);
+        clear(&mut to[..rows.0 * c.output]);
+        clear(&mut to[rows.1 * c.output..]);
+        let to = &mut to[rows.0 * c.output..rows.1 * c.output];
+        if end - low < c.output {
+            clear(to);
+        }
+        let from = &self.image[sheet.place..];
+        if c.stride == 1 {
+            let strips = Strips { count: rows.1 - rows.0, length: end - low, steps: (step, c.output) };
+            return strips.walk::<L, false>(from, &mut to[low..]);
+        }
+        for (row, to) in to.chunks_exact_mut(c.output).enumerate() {
+            let from = from[row * step..].iter().step_by(c.stride);
+            to[low..end].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+        }
     }
 }
 
@@ -164,25 +173,28 @@ struct Fold<'a, T> {
 impl<T: Vectorised + std::ops::AddAssign> LaneKernel<T> for Fold<'_, T> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
+        sheets::<L>(self.axes, self.channels, self);
+    }
+}
+
+impl<T: Vectorised + std::ops::AddAssign, L: Lanes<Scalar = T>> Visit<L> for Fold<'_, T> {
+    #[inline(always)]
+    fn visit(&mut self, sheet: Sheet) {
         let [_, b, c] = self.axes;
-        let (image, columns) = (self.image, self.columns);
         let step = b.stride.saturating_mul(c.input);
-        sheets(self.axes, self.channels, |sheet| {
-            if sheet.is_padding() {
-                return;
-            }
-            let (rows, (low, end)) = (sheet.rows, sheet.inside);
-            let from = &columns[sheet.column + rows.0 * c.output..sheet.column + rows.1 * c.output];
-            let to = &mut image[sheet.place..];
-            if c.stride == 1 {
-                let strips = Strips { count: rows.1 - rows.0, length: end - low, steps: (c.output, step) };
-                strips.walk::<L, true>(&from[low..], to);
-                return;
-            }
-            for (row, from) in from.chunks_exact(c.output).enumerate() {
-                let to = to[row * step..].iter_mut().step_by(c.stride);
-                to.zip(&from[low..end]).for_each(|(to, &from)| *to += from);
-            }
-        });
+        if sheet.is_padding() {
+            return;
+        }
+        let (rows, (low, end)) = (sheet.rows, sheet.inside);
+        let from = &self.columns[sheet.column + rows.0 * c.output..sheet.column + rows.1 * c.output];
+        let to = &mut self.image[sheet.place..];
+        if c.stride == 1 {
+            let strips = Strips { count: rows.1 - rows.0, length: end - low, steps: (c.output, step) };
+            return strips.walk::<L, true>(&from[low..], to);
+        }
+        for (row, from) in from.chunks_exact(c.output).enumerate() {
+            let to = to[row * step..].iter_mut().step_by(c.stride);
+            to.zip(&from[low..end]).for_each(|(to, &from)| *to += from);
+        }
     }
 }
