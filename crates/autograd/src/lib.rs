@@ -20,6 +20,7 @@ pub use grad::{Batch, Gradients, Part, Replay};
 pub use kernels::number::Element;
 pub use module::{Module, Param, ParamId, Path, StateDict, Visitor, VisitorMut};
 pub use ops::custom::CustomOp;
+pub use ops::{AvgPool, Conv, ConvTranspose, Interpolation, MaxPool, PerAxis, Unfold};
 pub use ops::{Entry, IntoVar, Real, cat, stack, where_};
 pub use run::{Plan, PlanCounters, PlannedKernel, plan_counters};
 pub use tape::Tape;

@@ -15,3 +15,4 @@ pub mod pool;
 pub mod reduce;
 mod softmax;
 mod tile;
+pub mod windows;

@@ -21,6 +21,7 @@ mod shape;
 mod slice;
 mod softmax;
 mod statistics;
+mod windows;
 
 pub use activations::*;
 pub use arithmetic::*;
@@ -32,3 +33,4 @@ pub use list::{REGISTRY, visit_rows};
 pub use real::{Elementwise, Entry, Formula, Real};
 pub use registry::RowVisitor;
 pub use softmax::Share;
+pub use windows::{AvgPool, Conv, ConvTranspose, Interpolation, MaxPool, PerAxis, Unfold};

@@ -1,0 +1,200 @@
+//! Windows laid side by side (`unfold`, im2col), and added back to where they came from (`fold`, col2im).
+
+use super::axis::Axis;
+use crate::kernels::lanes::{LaneKernel, Lanes, Vectorised, launch};
+
+/// The windows along the last two axes, for one channel, element of the window and place along the first axis. In the
+/// columns they are rows of windows one behind the other; those inside the image are the range `rows` of these, and of each
+/// row the range `inside`.
+struct Sheet {
+    /// The first element in the columns.
+    column: usize,
+    rows: (usize, usize),
+    inside: (usize, usize),
+    /// The place in the image of the first element inside.
+    place: usize,
+}
+
+impl Sheet {
+    /// Whether all of it lies in the padding.
+    fn is_padding(&self) -> bool {
+        self.rows.0 >= self.rows.1 || self.inside.0 >= self.inside.1
+    }
+}
+
+/// What is done with a sheet. A trait and not a closure, since only a function marked `inline(always)` is compiled for the
+/// registers `L`: in a closure every operation on a register would be a call.
+trait Visit<L: Lanes> {
+    fn visit(&mut self, sheet: Sheet);
+}
+
+/// Visits every sheet: the elements of the window outside, the channels inside. A fold so comes back to a place
+/// of the image only after a while: reading what was written just before at another alignment would wait for memory.
+#[inline(always)]
+fn sheets<L: Lanes>(axes: &[Axis; 3], channels: usize, mut visitor: impl Visit<L>) {
+    let [a, b, c] = axes;
+    let (kernel, positions) = (a.kernel * b.kernel * c.kernel, a.output * b.output * c.output);
+    for k in 0..kernel {
+        let (k0, k1, k2) = (k / (b.kernel * c.kernel), k / c.kernel % b.kernel, k % c.kernel);
+        let (rows, inside) = (b.inside(k1), c.inside(k2));
+        let first = b.place(rows.0, k1).unwrap_or(0) * c.input + c.place(inside.0, k2).unwrap_or(0);
+        for channel in 0..channels {
+            let image = channel * a.input * b.input * c.input;
+            let mut column = (channel * kernel + k) * positions;
+            for p0 in 0..a.output {
+                let sheet = match a.place(p0, k0) {
+                    Some(i0) => Sheet { column, rows, inside, place: image + i0 * b.input * c.input + first },
+                    None => Sheet { column, rows: (0, 0), inside, place: 0 },
+                };
+                visitor.visit(sheet);
+                column += b.output * c.output;
+            }
+        }
+    }
+}
+
+/// The elements of an image and of its columns.
+fn lengths(axes: &[Axis; 3], channels: usize) -> (usize, usize) {
+    let product = |length: fn(&Axis) -> usize| axes.iter().map(length).product::<usize>();
+    (channels * product(|axis| axis.input), channels * product(|axis| axis.kernel) * product(|axis| axis.output))
+}
+
+/// Writes `columns[c, k, p] = image[c, place of element k of window p]`, 0 in the padding: `[channels, input]` to
+/// `[channels · kernel, output]`.
+///
+/// # Panics
+/// Slices shorter than the axes say.
+pub fn unfold<T: Vectorised>(axes: &[Axis; 3], channels: usize, image: &[T], columns: &mut [T]) {
+    let (pixels, length) = lengths(axes, channels);
+    launch(Unfold { axes, channels, image: &image[..pixels], columns: &mut columns[..length] });
+}
+
+struct Unfold<'a, T> {
+    axes: &'a [Axis; 3],
+    channels: usize,
+    image: &'a [T],
+    columns: &'a mut [T],
+}
+
+impl<T: Vectorised> LaneKernel<T> for Unfold<'_, T> {
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
+        sheets::<L>(self.axes, self.channels, self);
+    }
+}
+
+impl<T: Vectorised, L: Lanes<Scalar = T>> Visit<L> for Unfold<'_, T> {
+    #[inline(always)]
+    fn visit(&mut self, sheet: Sheet) {
+        let [_, b, c] = self.axes;
+        let step = b.stride.saturating_mul(c.input);
+        let to = &mut self.columns[sheet.column..sheet.column + b.output * c.output];
+        if sheet.is_padding() {
+            return clear(to);
+        }
+        let (rows, (low, end)) = (sheet.rows, sheet.inside);
+        clear(&mut to[..rows.0 * c.output]);
+        clear(&mut to[rows.1 * c.output..]);
+        let to = &mut to[rows.0 * c.output..rows.1 * c.output];
+        if end - low < c.output {
+            clear(to);
+        }
+        let from = &self.image[sheet.place..];
+        if c.stride == 1 {
+            let strips = Strips { count: rows.1 - rows.0, length: end - low, steps: (step, c.output) };
+            return strips.walk::<L, false>(from, &mut to[low..]);
+        }
+        for (row, to) in to.chunks_exact_mut(c.output).enumerate() {
+            let from = from[row * step..].iter().step_by(c.stride);
+            to[low..end].iter_mut().zip(from).for_each(|(to, &from)| *to = from);
+        }
+    }
+}
+
+/// Rows of one length in two places: how many, how long, and how far apart in each.
+struct Strips {
+    count: usize,
+    length: usize,
+    steps: (usize, usize),
+}
+
+impl Strips {
+    /// Copies the rows, or adds them. They are short: registers first, the rest by a mask.
+    #[inline(always)]
+    fn walk<L: Lanes, const ADD: bool>(&self, from: &[L::Scalar], to: &mut [L::Scalar]) {
+        let Strips { count, length, steps } = *self;
+        let last = |step: usize| (count - 1) * step + length;
+        let (from, to) = (&from[..last(steps.0)], &mut to[..last(steps.1)]);
+        let (full, mask) = (length - length % L::WIDTH, L::mask(length % L::WIDTH));
+        for row in 0..count {
+            // SAFETY: row `row` of `length` elements is inside both slices, which were cut at the end of the last row; the
+            // mask covers the elements from `full` on; `launch` chose registers that the machine has.
+            unsafe {
+                let (from, to) = (from.as_ptr().add(row * steps.0), to.as_mut_ptr().add(row * steps.1));
+                let mut i = 0;
+                while i < full {
+                    let new = L::load(from.add(i));
+                    L::store(to.add(i), if ADD { L::add(L::load(to.add(i)), new) } else { new });
+                    i += L::WIDTH;
+                }
+                if full < length {
+                    let new = L::load_some(from.add(full), mask);
+                    let sum = if ADD { L::add(L::load_some(to.add(full), mask), new) } else { new };
+                    L::store_some(to.add(full), mask, sum);
+                }
+            }
+        }
+    }
+}
+
+/// Zeros; a loop, because rows are too short for a call.
+#[inline(always)]
+fn clear<T: Vectorised>(to: &mut [T]) {
+    to.iter_mut().for_each(|to| *to = T::ZERO);
+}
+
+/// The transpose of [`unfold`]: each element of the image is the sum of its copies in the columns, in their order.
+///
+/// # Panics
+/// Slices shorter than the axes say.
+pub fn fold<T: Vectorised + std::ops::AddAssign>(axes: &[Axis; 3], channels: usize, columns: &[T], image: &mut [T]) {
+    let (pixels, length) = lengths(axes, channels);
+    image[..pixels].fill(T::ZERO);
+    launch(Fold { axes, channels, columns: &columns[..length], image: &mut image[..pixels] });
+}
+
+struct Fold<'a, T> {
+    axes: &'a [Axis; 3],
+    channels: usize,
+    columns: &'a [T],
+    image: &'a mut [T],
+}
+
+impl<T: Vectorised + std::ops::AddAssign> LaneKernel<T> for Fold<'_, T> {
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
+        sheets::<L>(self.axes, self.channels, self);
+    }
+}
+
+impl<T: Vectorised + std::ops::AddAssign, L: Lanes<Scalar = T>> Visit<L> for Fold<'_, T> {
+    #[inline(always)]
+    fn visit(&mut self, sheet: Sheet) {
+        let [_, b, c] = self.axes;
+        let step = b.stride.saturating_mul(c.input);
+        if sheet.is_padding() {
+            return;
+        }
+        let (rows, (low, end)) = (sheet.rows, sheet.inside);
+        let from = &self.columns[sheet.column + rows.0 * c.output..sheet.column + rows.1 * c.output];
+        let to = &mut self.image[sheet.place..];
+        if c.stride == 1 {
+            let strips = Strips { count: rows.1 - rows.0, length: end - low, steps: (c.output, step) };
+            return strips.walk::<L, true>(&from[low..], to);
+        }
+        for (row, from) in from.chunks_exact(c.output).enumerate() {
+            let to = to[row * step..].iter_mut().step_by(c.stride);
+            to.zip(&from[low..end]).for_each(|(to, &from)| *to += from);
+        }
+    }
+}
