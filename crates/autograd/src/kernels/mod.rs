@@ -13,5 +13,7 @@ pub mod philox;
 mod places;
 pub mod pool;
 pub mod reduce;
+pub mod scan;
 mod softmax;
+pub mod sort;
 mod tile;

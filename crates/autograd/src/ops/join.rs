@@ -76,7 +76,7 @@ impl<T: Element> Op<T> for Cat {
 
 /// The tape of the operands. Nothing at all has no tape, so that the mistake gets one of its own.
 #[track_caller]
-fn tape_of<'t, T: Element>(operands: &[Var<'t, T>]) -> &'t Tape<T> {
+pub(super) fn tape_of<'t, T: Element>(operands: &[Var<'t, T>]) -> &'t Tape<T> {
     // Leaked, a few hundred bytes for a mistake in a program: the Var that reports it has to live on some tape.
     match operands.first() {
         Some(first) => first.tape,

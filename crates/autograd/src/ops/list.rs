@@ -51,6 +51,11 @@ macro_rules! real_methods {
             ne(other) => NotEqual;
             maximum(other) => Maximum;
             minimum(other) => Minimum;
+            fmax(other) => FMax;
+            fmin(other) => FMin;
+            hypot(other) => Hypot;
+            logaddexp(other) => LogAddExp;
+            xlogy(other) => XLogY;
             clamp(low, high) => Clamp;
             relu() => Relu;
             relu6() => Relu6;
@@ -96,6 +101,7 @@ registry! {
         Atan2 2, Inversion 2, Sinh 1, Cosh 1, Tanh 1, Asinh 1, Acosh 1, Atanh 1, Erf 1, Erfc 1, LogGamma 1,
         Digamma 1, Polygamma 2, Floor 1, Ceil 1, Round 1, Remainder 2, Less 2, LessEqual 2, Greater 2,
         GreaterEqual 2, Equal 2, NotEqual 2, Maximum 2, Minimum 2, Clamp 3, Select 3,
+        Hypot 2, Direction 2, LogAddExp 2, XLogY 2, FMax 2, FMin 2, PowerOfTwo 2,
         Relu 1, Relu6 1, LeakyRelu 2, Elu 2, Celu 2, Threshold 3,
         Gelu 1, NormalProbability 1, GeluTanh 1, Silu 1, Mish 1,
         Sigmoid 1, LogSigmoid 1, Softplus 1, Softsign 1, TanhShrink 1,
@@ -110,7 +116,7 @@ registry! {
         "mean" statistics::mean_samples,
         "var" statistics::var_samples,
         "std" statistics::std_samples,
-        "norm" statistics::norm_samples,
+        "norm" norm::norm_samples,
         "prod" statistics::prod_samples,
         "any" statistics::any_samples,
         "all" statistics::all_samples,
@@ -132,5 +138,19 @@ registry! {
         "gather" index::samples::gather,
         "scatter" index::samples::scatter,
         "scatter_add" index::samples::scatter_add,
-        "masked_fill" index::samples::masked_fill;
+        "masked_fill" index::samples::masked_fill,
+        "index_add" index::rows::index_add,
+        "cumsum" cumulative::cumsum_samples,
+        "cumprod" cumulative::cumprod_samples,
+        "argsort" sort::samples::argsort,
+        "take_along" sort::samples::take_along,
+        "sort" sort::samples::sort,
+        "topk" sort::samples::topk,
+        "max_with_indices" sort::samples::extremes,
+        "order_statistic" sort::samples::order_statistic,
+        "median" sort::samples::median,
+        "triangle" diagonal::triangle_samples,
+        "diagonal" diagonal::diagonal_samples,
+        "einsum" einsum::samples::samples,
+        "cosine_similarity" norm::cosine_samples;
 }

@@ -2,7 +2,10 @@
 
 mod activations;
 mod arithmetic;
+mod cumulative;
 pub mod custom;
+mod diagonal;
+mod einsum;
 pub(crate) mod elementwise;
 mod functions;
 mod index;
@@ -10,20 +13,25 @@ mod join;
 mod layout;
 mod list;
 mod matmul;
+mod norm;
 mod random;
 pub(crate) mod real;
 mod reduce;
 mod reduce_samples;
 pub mod registry;
+mod samples;
 mod shape;
 mod slice;
 mod softmax;
+mod sort;
 mod statistics;
 
 pub use activations::*;
 pub use arithmetic::*;
+pub use einsum::einsum;
 pub use functions::*;
 pub use join::{cat, stack};
 pub use list::REGISTRY;
+pub use norm::PowerOfTwo;
 pub use real::{Elementwise, Entry, Formula, Real};
 pub use softmax::Share;

@@ -119,6 +119,14 @@ impl<'t, T: Element> Var<'t, T> {
         if whole { self } else { self.tape.record_shared(part, &[self]) }
     }
 
+    /// The reverse of a slice: the elements of an axis `step` apart from `start` on, along an axis of length `n`, zeros
+    /// between them.
+    #[track_caller]
+    pub(super) fn spaced(self, axis: usize, start: usize, step: usize, n: usize) -> Self {
+        let part = Slice { axis, start, step, count: self.shape()[axis] };
+        self.tape.record_shared(Embed { part, n, fill: 0 }, &[self])
+    }
+
     /// `y[.., j, ..] = x[.., start + j, ..]` for `length` places of one axis.
     ///
     /// `[2, 6]` by `narrow(-1, 1, 3)` to `[2, 3]`. The cotangent of all other elements is zero.
