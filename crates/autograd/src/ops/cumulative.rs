@@ -1,7 +1,7 @@
 //! Running sums and products along an axis.
 
 use super::join::cat;
-use super::registry::Sample;
+use super::registry::{Sample, Text};
 use super::samples::{along_axis, by_row};
 use crate::error::Result;
 use crate::kernels::number::Element;
@@ -112,6 +112,9 @@ fn running(x: Vec<f64>, start: f64, next: fn(f64, f64) -> f64) -> Vec<f64> {
         .collect()
 }
 
+/// What the docs say of `cumsum`.
+pub(super) const CUMSUM: Text = Text::primitive("y[j] = x[0] + ... + x[j] along an axis", "Σ g from j to the end", "");
+
 /// Samples of `cumsum`.
 pub(super) fn cumsum_samples<T: Element>() -> Vec<Sample<T>> {
     along_axis(
@@ -121,6 +124,13 @@ pub(super) fn cumsum_samples<T: Element>() -> Vec<Sample<T>> {
         |x, axis| by_row(x, axis, |row| running(row, 0.0, |total, x| total + x)),
     )
 }
+
+/// What the docs say of `cumprod`.
+pub(super) const CUMPROD: Text = Text::composed(
+    "y[j] = x[0] ... x[j] along an axis",
+    "products of parts of doubling length: exact through zeros",
+    "",
+);
 
 /// Samples of `cumprod`, also through zeros.
 pub(super) fn cumprod_samples<T: Element>() -> Vec<Sample<T>> {

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayD;
 
-use super::registry::{Sample, spread};
+use super::registry::{Sample, Text, spread};
 use super::samples::repeated;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
@@ -273,6 +273,10 @@ fn matrix_samples<T: Element>(
     samples
 }
 
+/// What the docs say of `triangle`.
+pub(super) const TRIANGLE: Text =
+    Text::primitive("y[i, j] = x[i, j] on one side of a diagonal, else 0; tril, triu", "g cut in the same way", "");
+
 /// Samples of `tril` and `triu`.
 pub(super) fn triangle_samples<T: Element>() -> Vec<Sample<T>> {
     type Keep = fn(isize, isize) -> bool;
@@ -303,6 +307,10 @@ fn slow_diagonal(x: &ArrayD<f64>, offset: isize) -> ArrayD<f64> {
         x[&*[&outer[..], &[row, column]].concat()]
     })
 }
+
+/// What the docs say of `diagonal`.
+pub(super) const DIAGONAL: Text =
+    Text::composed("y[i] = x[i, i + offset]; diag, trace", "permute, reshape, slice; pad; sum", "");
 
 /// Samples of `diagonal`, `diag` and `trace`.
 pub(super) fn diagonal_samples<T: Element>() -> Vec<Sample<T>> {

@@ -82,13 +82,31 @@ macro_rules! real_methods {
 }
 pub(crate) use real_methods;
 
-/// Lists rows with their number of operands, and ops with their samples.
+/// The text of an op for the table in the docs.
+macro_rules! text {
+    () => {
+        super::registry::Text::MISSING
+    };
+    ($($module:ident)::+) => {
+        super::$($module)::+
+    };
+}
+
+/// Lists rows with their number of operands, and ops with their samples and their text for the docs.
 macro_rules! registry {
-    (rows: $($row:ident $arity:literal),* $(,)?; ops: $($name:literal $($module:ident)::+),* $(,)?;) => {
+    (
+        rows: $($row:ident $arity:literal),* $(,)?;
+        ops: $($name:literal $($module:ident)::+ $(=> $($text:ident)::+)?),* $(,)?;
+    ) => {
         /// Every op.
         pub const REGISTRY: &[Registered] = &[
             $(Registered::row::<super::$row, $arity>(),)*
-            $(Registered::op($name, super::$($module)::+::<f64>, super::$($module)::+::<f32>),)*
+            $(Registered::op(
+                $name,
+                super::$($module)::+::<f64>,
+                super::$($module)::+::<f32>,
+                text!($($($text)::+)?),
+            ),)*
         ];
     };
 }
@@ -108,49 +126,49 @@ registry! {
         HardSigmoid 1, HardSwish 1, HardTanh 1, HardShrink 2, SoftShrink 2,
         Share 2;
     ops:
-        "sum" reduce_samples::sum_samples,
-        "max" reduce_samples::max_samples,
-        "min" reduce_samples::min_samples,
-        "argmax" reduce_samples::argmax_samples,
-        "argmin" reduce_samples::argmin_samples,
-        "mean" statistics::mean_samples,
-        "var" statistics::var_samples,
-        "std" statistics::std_samples,
-        "norm" norm::norm_samples,
-        "prod" statistics::prod_samples,
-        "any" statistics::any_samples,
-        "all" statistics::all_samples,
-        "logsumexp" softmax::logsumexp_samples,
-        "softmax" softmax::softmax_samples,
-        "log_softmax" softmax::log_softmax_samples,
-        "matmul" matmul::samples,
-        "reshape" shape::reshape_samples,
-        "expand" shape::expand_samples,
-        "permute" layout::permute_samples,
-        "flip" layout::flip_samples,
-        "roll" layout::roll_samples,
-        "slice" slice::slice_samples,
-        "pad" slice::pad_samples,
-        "cat" join::cat_samples,
-        "dot" join::vector_samples,
-        "index_select" index::samples::index_select,
-        "take" index::samples::take,
-        "gather" index::samples::gather,
-        "scatter" index::samples::scatter,
-        "scatter_add" index::samples::scatter_add,
-        "masked_fill" index::samples::masked_fill,
-        "index_add" index::rows::index_add,
-        "cumsum" cumulative::cumsum_samples,
-        "cumprod" cumulative::cumprod_samples,
-        "argsort" sort::samples::argsort,
-        "take_along" sort::samples::take_along,
-        "sort" sort::samples::sort,
-        "topk" sort::samples::topk,
-        "max_with_indices" sort::samples::extremes,
-        "order_statistic" sort::samples::order_statistic,
-        "median" sort::samples::median,
-        "triangle" diagonal::triangle_samples,
-        "diagonal" diagonal::diagonal_samples,
-        "einsum" einsum::samples::samples,
-        "cosine_similarity" norm::cosine_samples;
+        "sum" reduce_samples::sum_samples => reduce_samples::SUM,
+        "max" reduce_samples::max_samples => reduce_samples::MAX,
+        "min" reduce_samples::min_samples => reduce_samples::MIN,
+        "argmax" reduce_samples::argmax_samples => reduce_samples::ARGMAX,
+        "argmin" reduce_samples::argmin_samples => reduce_samples::ARGMIN,
+        "mean" statistics::mean_samples => statistics::MEAN,
+        "var" statistics::var_samples => statistics::VAR,
+        "std" statistics::std_samples => statistics::STD,
+        "norm" norm::norm_samples => norm::NORM,
+        "prod" statistics::prod_samples => statistics::PROD,
+        "any" statistics::any_samples => statistics::ANY,
+        "all" statistics::all_samples => statistics::ALL,
+        "logsumexp" softmax::logsumexp_samples => softmax::LOGSUMEXP,
+        "softmax" softmax::softmax_samples => softmax::SOFTMAX,
+        "log_softmax" softmax::log_softmax_samples => softmax::LOG_SOFTMAX,
+        "matmul" matmul::samples => matmul::MATMUL,
+        "reshape" shape::reshape_samples => shape::RESHAPE,
+        "expand" shape::expand_samples => shape::EXPAND,
+        "permute" layout::permute_samples => layout::PERMUTE,
+        "flip" layout::flip_samples => layout::FLIP,
+        "roll" layout::roll_samples => layout::ROLL,
+        "slice" slice::slice_samples => slice::SLICE,
+        "pad" slice::pad_samples => slice::PAD,
+        "cat" join::cat_samples => join::CAT,
+        "dot" join::vector_samples => join::DOT,
+        "index_select" index::samples::index_select => index::samples::INDEX_SELECT,
+        "take" index::samples::take => index::samples::TAKE,
+        "gather" index::samples::gather => index::samples::GATHER,
+        "scatter" index::samples::scatter => index::samples::SCATTER,
+        "scatter_add" index::samples::scatter_add => index::samples::SCATTER_ADD,
+        "masked_fill" index::samples::masked_fill => index::samples::MASKED_FILL,
+        "index_add" index::rows::index_add => index::rows::INDEX_ADD,
+        "cumsum" cumulative::cumsum_samples => cumulative::CUMSUM,
+        "cumprod" cumulative::cumprod_samples => cumulative::CUMPROD,
+        "argsort" sort::samples::argsort => sort::samples::ARGSORT,
+        "take_along" sort::samples::take_along => sort::samples::TAKE_ALONG,
+        "sort" sort::samples::sort => sort::samples::SORT,
+        "topk" sort::samples::topk => sort::samples::TOPK,
+        "max_with_indices" sort::samples::extremes => sort::samples::MAX_WITH_INDICES,
+        "order_statistic" sort::samples::order_statistic => sort::samples::ORDER_STATISTIC,
+        "median" sort::samples::median => sort::samples::MEDIAN,
+        "triangle" diagonal::triangle_samples => diagonal::TRIANGLE,
+        "diagonal" diagonal::diagonal_samples => diagonal::DIAGONAL,
+        "einsum" einsum::samples::samples => einsum::samples::EINSUM,
+        "cosine_similarity" norm::cosine_samples => norm::COSINE_SIMILARITY;
 }

@@ -6,8 +6,8 @@ use super::elementwise::{Zero, apply, row};
 use super::functions::Equal;
 use super::real::Real;
 use super::reduce_samples::{of_all, reduced, reduction_samples};
-use super::registry::{Sample, spread};
-use super::samples::repeated;
+use super::registry::{Sample, Text, spread};
+use super::samples::{repeated, widened};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::tape::var::Var;
@@ -173,22 +173,42 @@ fn p_norm(x: &[f64], p: f64) -> f64 {
     x.iter().map(|element| element.abs().powf(p)).sum::<f64>().powf(1.0 / p)
 }
 
+/// What the docs say of `norm`.
+pub(super) const NORM: Text = Text::composed(
+    "y = (Σ |x|^p)^(1/p) over axes",
+    "for p = 2 division by a power of two, square, sum, sqrt; otherwise abs, exp, ln, sum, max or min",
+    "at the zero vector: 0; for p = 1 at an entry of 0: 0; for infinite p where entries tie: shared",
+);
+
 /// Samples of `norm`: off the kinks, at which an entry is 0.
 pub(super) fn norm_samples<T: Element>() -> Vec<Sample<T>> {
-    let greatest = |x: &[f64]| x.iter().fold(0f64, |most, element| most.max(element.abs()));
-    let least = |x: &[f64]| x.iter().fold(f64::INFINITY, |least, element| least.min(element.abs()));
-    let mut samples =
-        reduction_samples((0.3, 2.0), false, |x, axes, keepdim| x.norm_axes(2.0, axes, keepdim), |x| p_norm(x, 2.0));
-    samples.extend([
-        of_all((-2.0, 2.0), |x| x.norm(2.0), |x| p_norm(x, 2.0)),
-        of_all((-2.0, 2.0), |x| x.norm(1.0), |x| p_norm(x, 1.0)),
-        of_all((-2.0, 2.0), |x| x.norm(3.0), |x| p_norm(x, 3.0)),
-        of_all((-2.0, 2.0), |x| x.norm(1.5), |x| p_norm(x, 1.5)),
-        of_all((-2.0, 2.0), |x| x.norm(f64::INFINITY), greatest),
-        of_all((-2.0, 2.0), |x| x.norm(f64::NEG_INFINITY), least),
-    ]);
-    samples
+    widened(&|| {
+        let greatest = |x: &[f64]| x.iter().fold(0f64, |most, element| most.max(element.abs()));
+        let least = |x: &[f64]| x.iter().fold(f64::INFINITY, |least, element| least.min(element.abs()));
+        let mut samples = reduction_samples(
+            (0.3, 2.0),
+            false,
+            |x, axes, keepdim| x.norm_axes(2.0, axes, keepdim),
+            |x| p_norm(x, 2.0),
+        );
+        samples.extend([
+            of_all((-2.0, 2.0), |x| x.norm(2.0), |x| p_norm(x, 2.0)),
+            of_all((-2.0, 2.0), |x| x.norm(1.0), |x| p_norm(x, 1.0)),
+            of_all((-2.0, 2.0), |x| x.norm(3.0), |x| p_norm(x, 3.0)),
+            of_all((-2.0, 2.0), |x| x.norm(1.5), |x| p_norm(x, 1.5)),
+            of_all((-2.0, 2.0), |x| x.norm(f64::INFINITY), greatest),
+            of_all((-2.0, 2.0), |x| x.norm(f64::NEG_INFINITY), least),
+        ]);
+        samples
+    })
 }
+
+/// What the docs say of `cosine_similarity`.
+pub(super) const COSINE_SIMILARITY: Text = Text::composed(
+    "y = Σ a b / (|a| |b|) along an axis",
+    "norm, division, where_, sum",
+    "where a or b is the zero vector: 0",
+);
 
 /// Samples of `cosine_similarity`.
 pub(super) fn cosine_samples<T: Element>() -> Vec<Sample<T>> {

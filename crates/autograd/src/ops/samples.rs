@@ -6,7 +6,7 @@ use ndarray::{ArrayD, Axis, Slice as Part};
 use super::registry::{Sample, spread};
 use crate::kernels::number::Element;
 use crate::tape::var::Var;
-use crate::tensor::Tensor;
+use crate::tensor::{Shape, Tensor};
 
 /// A function of a tensor along one axis.
 pub(super) type Along<T> = for<'t> fn(Var<'t, T>, isize) -> Var<'t, T>;
@@ -92,4 +92,99 @@ pub(super) fn by_row(x: &ArrayD<f64>, axis: usize, row: impl Fn(Vec<f64>) -> Vec
         to.iter_mut().zip(row(from.to_vec())).for_each(|(to, value)| *to = value);
     }
     y
+}
+
+/// Samples of each further kind, at most.
+const MOST: usize = 4;
+
+/// The samples, and more made of them: with operands that are a transpose, every other element or a repetition of what
+/// is stored, and with the result used twice. For functions that are smooth where rows are equal.
+pub(super) fn widened<T: Element>(samples: &dyn Fn() -> Vec<Sample<T>>) -> Vec<Sample<T>> {
+    let mut all = samples();
+    for reached in [Reached::Transposed, Reached::Parted, Reached::Repeated, Reached::Twice] {
+        let suits = |sample: &Sample<T>| match reached {
+            Reached::Transposed => sample.inputs.iter().any(|input| input.rank() > 1 && !input.is_empty()),
+            Reached::Repeated => sample.inputs.iter().any(|input| input.shape().first().is_some_and(|&n| n > 1)),
+            Reached::Parted | Reached::Twice => sample.inputs.iter().any(|input| !input.is_empty()),
+        };
+        all.extend(samples().into_iter().filter(suits).take(MOST).map(|sample| through(sample, reached)));
+    }
+    all
+}
+
+/// A way in which an operand reaches an op, or what becomes of its result.
+#[derive(Clone, Copy, Debug)]
+enum Reached {
+    Transposed,
+    Parted,
+    Repeated,
+    Twice,
+}
+
+/// The same use with operands that reach it in another way.
+fn through<T: Element>(sample: Sample<T>, reached: Reached) -> Sample<T> {
+    let Sample { label, inputs, function, reference, differentiable } = sample;
+    let shapes: Vec<Shape> = inputs.iter().map(|input| input.shape().clone()).collect();
+    let own = shapes.clone();
+    let stored = inputs.iter().map(|input| store(input, reached));
+    let made = Sample::new(
+        format!("{label}, {}", format!("{reached:?}").to_lowercase()),
+        stored,
+        move |x| {
+            let x: Vec<Var<'_, T>> = x.iter().zip(&shapes).map(|(&x, shape)| restored(x, shape, reached)).collect();
+            let y = function(&x);
+            if matches!(reached, Reached::Twice) { y * y } else { y }
+        },
+        move |x| {
+            let x: Vec<ArrayD<f64>> = x.iter().zip(&own).map(|(x, shape)| slowly_restored(x, shape, reached)).collect();
+            let y = reference(&x);
+            if matches!(reached, Reached::Twice) { &y * &y } else { y }
+        },
+    );
+    if differentiable { made } else { made.without_derivative() }
+}
+
+/// What is stored of an operand that will be restored from it.
+fn store<T: Element>(input: &Tensor<T>, reached: Reached) -> Tensor<T> {
+    match reached {
+        Reached::Twice => input.clone(),
+        Reached::Transposed => Tensor::from(input.view().reversed_axes().to_owned()),
+        Reached::Parted => match input.rank() {
+            0 => input.clone(),
+            rank => {
+                // What lies between the elements is not read.
+                let mut shape = input.shape().to_vec();
+                shape[rank - 1] *= 2;
+                let values = input.as_slice();
+                Tensor::from_fn(shape, |i| if i % 2 == 0 { values[i / 2] } else { T::of(100.0) })
+            }
+        },
+        Reached::Repeated => match input.shape().first() {
+            Some(&n) if n > 1 => {
+                let shape = [&[1], &input.shape()[1..]].concat();
+                Tensor::from_fn(shape, |i| input.as_slice()[i])
+            }
+            _ => input.clone(),
+        },
+    }
+}
+
+fn restored<'t, T: Element>(x: Var<'t, T>, shape: &Shape, reached: Reached) -> Var<'t, T> {
+    match reached {
+        Reached::Twice => x,
+        Reached::Transposed => x.permute(&(0..x.rank() as isize).rev().collect::<Vec<_>>()),
+        Reached::Parted if shape.is_empty() => x,
+        Reached::Parted => x.slice(-1, .., 2),
+        Reached::Repeated => x.expand(shape),
+    }
+}
+
+fn slowly_restored(x: &ArrayD<f64>, shape: &Shape, reached: Reached) -> ArrayD<f64> {
+    match reached {
+        Reached::Twice => x.clone(),
+        Reached::Transposed => x.clone().reversed_axes().as_standard_layout().into_owned(),
+        Reached::Parted if shape.is_empty() => x.clone(),
+        Reached::Parted => x.slice_axis(Axis(shape.len() - 1), Part::new(0, None, 2)).to_owned(),
+        Reached::Repeated => repeated(x, shape),
+    }
 }

@@ -3,7 +3,8 @@
 use super::elementwise::apply;
 use super::functions::Equal;
 use super::reduce_samples::{of_all, reduction_samples};
-use super::registry::{Sample, spread};
+use super::registry::{Sample, Text, spread};
+use super::samples::widened;
 use crate::kernels::number::Element;
 use crate::ops::join::cat;
 use crate::tape::var::Var;
@@ -322,11 +323,16 @@ fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len() as f64
 }
 
+/// What the docs say of `mean`.
+pub(super) const MEAN: Text = Text::composed("y = 1/n Σ x over axes", "sum, division", "");
+
 /// Samples of `mean`.
 pub(super) fn mean_samples<T: Element>() -> Vec<Sample<T>> {
-    let mut samples = reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.mean_axes(axes, keepdim), mean);
-    samples.push(of_all((-2.0, 2.0), |x| x.mean(), mean));
-    samples
+    widened(&|| {
+        let mut samples = reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.mean_axes(axes, keepdim), mean);
+        samples.push(of_all((-2.0, 2.0), |x| x.mean(), mean));
+        samples
+    })
 }
 
 fn variance(x: &[f64]) -> f64 {
@@ -337,50 +343,87 @@ fn sample_variance(x: &[f64]) -> f64 {
     variance(x) * x.len() as f64 / (x.len() - 1) as f64
 }
 
+/// What the docs say of `var`.
+pub(super) const VAR: Text = Text::composed("y = 1/(n - correction) Σ (x - mean)² over axes", "mean, square, sum", "");
+
 /// Samples of `var`.
 pub(super) fn var_samples<T: Element>() -> Vec<Sample<T>> {
-    let mut samples = reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.var_axes(axes, 0, keepdim), variance);
-    samples.push(of_all((-2.0, 2.0), |x| x.var(), sample_variance));
-    samples
+    widened(&|| {
+        let mut samples =
+            reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.var_axes(axes, 0, keepdim), variance);
+        samples.push(of_all((-2.0, 2.0), |x| x.var(), sample_variance));
+        samples
+    })
 }
+
+/// What the docs say of `std`.
+pub(super) const STD: Text =
+    Text::composed("y = sqrt(var x) over axes", "var, sqrt", "where all elements are equal: 0");
 
 /// Samples of `std`: over two elements at least, one alone has no derivative.
 pub(super) fn std_samples<T: Element>() -> Vec<Sample<T>> {
-    let mut samples =
-        reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.std_axes(axes, 0, keepdim), |x| variance(x).sqrt());
-    samples.retain(|sample| !sample.label.starts_with("[2, 1, 3]") && !sample.label.contains("over []"));
-    samples.push(of_all((-2.0, 2.0), |x| x.std(), |x| sample_variance(x).sqrt()));
-    samples
+    let mut all = widened(&|| {
+        let mut samples = reduction_samples(
+            (-2.0, 2.0),
+            false,
+            |x, axes, keepdim| x.std_axes(axes, 0, keepdim),
+            |x| variance(x).sqrt(),
+        );
+        samples.retain(|sample| !sample.label.starts_with("[2, 1, 3]") && !sample.label.contains("over []"));
+        samples.push(of_all((-2.0, 2.0), |x| x.std(), |x| sample_variance(x).sqrt()));
+        samples
+    });
+    // Equal elements have no spread, and its second derivative there is no number.
+    all.retain(|sample| !sample.label.ends_with("repeated"));
+    all
 }
+
+/// What the docs say of `prod`.
+pub(super) const PROD: Text =
+    Text::composed("y = Π x over axes", "products of halves, a binary tree: exact through zeros", "");
 
 /// Samples of `prod`.
 pub(super) fn prod_samples<T: Element>() -> Vec<Sample<T>> {
-    let product = |x: &[f64]| x.iter().product();
-    let mut samples = reduction_samples((-2.0, 2.0), true, |x, axes, keepdim| x.prod_axes(axes, keepdim), product);
-    samples.push(of_all((-2.0, 2.0), |x| x.prod(), product));
-    samples.push(Sample::new(
-        "seven factors",
-        [spread([7], 0.5, 1.5, 0)],
-        |x| x[0].prod(),
-        |x| ndarray::arr0(x[0].product()).into_dyn(),
-    ));
-    samples
+    widened(&|| {
+        let product = |x: &[f64]| x.iter().product();
+        let mut samples = reduction_samples((-2.0, 2.0), true, |x, axes, keepdim| x.prod_axes(axes, keepdim), product);
+        samples.push(of_all((-2.0, 2.0), |x| x.prod(), product));
+        samples.push(Sample::new(
+            "seven factors",
+            [spread([7], 0.5, 1.5, 0)],
+            |x| x[0].prod(),
+            |x| ndarray::arr0(x[0].product()).into_dyn(),
+        ));
+        samples
+    })
 }
+
+/// What the docs say of `any`.
+pub(super) const ANY: Text =
+    Text::composed("y = 1 if an element is not 0, else 0, over axes", "comparisons, sum: it has no derivative", "");
 
 /// Samples of `any`.
 pub(super) fn any_samples<T: Element>() -> Vec<Sample<T>> {
-    let any = |x: &[f64]| f64::from(u8::from(x.iter().any(|&element| element != 0.0)));
-    let mut samples = reduction_samples((0.5, 2.0), true, |x, axes, keepdim| x.any_axes(axes, keepdim), any);
-    samples.pop();
-    samples.push(of_all((0.0, 0.0), |x| x.any(), any));
-    samples.into_iter().map(Sample::without_derivative).collect()
+    widened(&|| {
+        let any = |x: &[f64]| f64::from(u8::from(x.iter().any(|&element| element != 0.0)));
+        let mut samples = reduction_samples((0.5, 2.0), true, |x, axes, keepdim| x.any_axes(axes, keepdim), any);
+        samples.pop();
+        samples.push(of_all((0.0, 0.0), |x| x.any(), any));
+        samples.into_iter().map(Sample::without_derivative).collect()
+    })
 }
+
+/// What the docs say of `all`.
+pub(super) const ALL: Text =
+    Text::composed("y = 1 if all elements are not 0, else 0, over axes", "comparisons, sum: it has no derivative", "");
 
 /// Samples of `all`.
 pub(super) fn all_samples<T: Element>() -> Vec<Sample<T>> {
-    let all = |x: &[f64]| f64::from(u8::from(x.iter().all(|&element| element != 0.0)));
-    let mut samples = reduction_samples((0.5, 2.0), true, |x, axes, keepdim| x.all_axes(axes, keepdim), all);
-    samples.pop();
-    samples.push(of_all((0.0, 0.0), |x| x.all(), all));
-    samples.into_iter().map(Sample::without_derivative).collect()
+    widened(&|| {
+        let all = |x: &[f64]| f64::from(u8::from(x.iter().all(|&element| element != 0.0)));
+        let mut samples = reduction_samples((0.5, 2.0), true, |x, axes, keepdim| x.all_axes(axes, keepdim), all);
+        samples.pop();
+        samples.push(of_all((0.0, 0.0), |x| x.all(), all));
+        samples.into_iter().map(Sample::without_derivative).collect()
+    })
 }

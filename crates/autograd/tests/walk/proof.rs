@@ -174,8 +174,8 @@ pub(crate) fn shared(sample: &Sample<f64>) -> Option<Verdict> {
     })
 }
 
-/// Value and gradient in f32 against f64 at the same point: the rounding of a few operations, times the condition.
-pub(crate) fn single(f32_sample: &Sample<f32>, f64_sample: &Sample<f64>) -> Verdict {
+/// Value and gradient in f32 against f64 at the same point: the rounding of so many operations, times the condition.
+pub(crate) fn single(f32_sample: &Sample<f32>, f64_sample: &Sample<f64>, most: f64) -> Verdict {
     let inputs: Vec<Tensor<f64>> = f32_sample.inputs.iter().map(|input| input.cast()).collect();
     let mut worst = 0.0f64;
     let orders: &[usize] = if f32_sample.differentiable { &[0, 1] } else { &[0] };
@@ -193,7 +193,7 @@ pub(crate) fn single(f32_sample: &Sample<f32>, f64_sample: &Sample<f64>) -> Verd
         for (i, ((low, high), condition)) in low.zip(&high).zip(conditions).enumerate() {
             let unit = f64::from(f32::EPSILON) * (high.abs() + condition + terms).max(f64::from(f32::MIN_POSITIVE));
             let error = if low == *high { 0.0 } else { (low - high).abs() / unit };
-            if error.is_nan() || error > 8.0 {
+            if error.is_nan() || error > most {
                 return Err(format!("f32, order {order}: element {i} is {low}, in f64 {high} ({error:.1} units)"));
             }
             worst = worst.max(error);

@@ -4,7 +4,7 @@ use ndarray::ArrayD;
 
 use super::einsum;
 use crate::kernels::number::Element;
-use crate::ops::registry::{Sample, spread};
+use crate::ops::registry::{Sample, Text, spread};
 
 /// The sum of products over all values of all letters. Terms have a letter for each axis; an axis of length 1 repeats.
 fn slow(terms: &[&str], output: &str, x: &[ArrayD<f64>]) -> ArrayD<f64> {
@@ -72,6 +72,13 @@ const CASES: [Case; 29] = [
     ("...i->i", &["xi"], "i", &[&[2, 3]]),
     ("...i,...i->i", &["xi", "xi"], "i", &[&[2, 3], &[1, 3]]),
 ];
+
+/// What the docs say of `einsum`.
+pub(in crate::ops) const EINSUM: Text = Text::composed(
+    "y = the sum of products that an equation describes",
+    "diagonal, sum, permute, reshape, matmul, product",
+    "",
+);
 
 /// Samples of `einsum`.
 pub(in crate::ops) fn samples<T: Element>() -> Vec<Sample<T>> {

@@ -5,7 +5,7 @@ use ndarray::ArrayD;
 use super::IndexAdd;
 use crate::error::{Error, ErrorKind};
 use crate::kernels::number::Element;
-use crate::ops::registry::{Sample, spread};
+use crate::ops::registry::{Sample, Text, spread};
 use crate::tape::var::Var;
 use crate::tensor::{IndexTensor, Shape};
 
@@ -92,6 +92,13 @@ fn slow(x: &[ArrayD<f64>], axis: usize, shape: &[usize], indices: &[usize]) -> A
     }
     y
 }
+
+/// What the docs say of `index_add`.
+pub(in crate::ops) const INDEX_ADD: Text = Text::primitive(
+    "y = x, then y[indices[i]] += source[i] along an axis",
+    "g to x; g at the indices to the source",
+    "",
+);
 
 /// Samples of `index_add`.
 pub(in crate::ops) fn index_add<T: Element>() -> Vec<Sample<T>> {

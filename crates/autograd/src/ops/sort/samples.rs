@@ -3,7 +3,7 @@
 use ndarray::ArrayD;
 
 use crate::kernels::number::Element;
-use crate::ops::registry::{Sample, spread};
+use crate::ops::registry::{Sample, Text, spread};
 use crate::ops::samples::{along_axis, by_row};
 
 /// The places of the elements in ascending order, by counting how many come before each.
@@ -21,6 +21,10 @@ fn ordered(row: &[f64]) -> Vec<f64> {
     order(row).iter().map(|&place| row[place as usize]).collect()
 }
 
+/// What the docs say of `argsort`.
+pub(in crate::ops) const ARGSORT: Text =
+    Text::primitive("y = the places of the elements in order along an axis, stable", "none: it has no derivative", "");
+
 /// Samples of `argsort`.
 pub(in crate::ops) fn argsort<T: Element>() -> Vec<Sample<T>> {
     let slow = |x: &ArrayD<f64>, axis: usize| by_row(x, axis, |row| order(&row));
@@ -36,6 +40,13 @@ pub(in crate::ops) fn argsort<T: Element>() -> Vec<Sample<T>> {
     samples.into_iter().map(Sample::without_derivative).collect()
 }
 
+/// What the docs say of `sort`.
+pub(in crate::ops) const SORT: Text = Text::composed(
+    "y = the elements in order along an axis, stable",
+    "argsort, take_along",
+    "where elements tie: each keeps its own, in their order",
+);
+
 /// Samples of `sort`.
 pub(in crate::ops) fn sort<T: Element>() -> Vec<Sample<T>> {
     let slow = |x: &ArrayD<f64>, axis: usize| by_row(x, axis, |row| ordered(&row));
@@ -44,6 +55,13 @@ pub(in crate::ops) fn sort<T: Element>() -> Vec<Sample<T>> {
     samples.extend(along_axis("descending", (-2.0, 2.0), |x, axis| x.sort(axis, true).0, reversed));
     samples
 }
+
+/// What the docs say of `topk`.
+pub(in crate::ops) const TOPK: Text = Text::composed(
+    "y = the k greatest elements along an axis, the greatest first",
+    "argsort, take_along",
+    "where elements tie: the first come first",
+);
 
 /// Samples of `topk`.
 pub(in crate::ops) fn topk<T: Element>() -> Vec<Sample<T>> {
@@ -65,6 +83,13 @@ pub(in crate::ops) fn topk<T: Element>() -> Vec<Sample<T>> {
     ));
     samples
 }
+
+/// What the docs say of `max_with_indices`.
+pub(in crate::ops) const MAX_WITH_INDICES: Text = Text::composed(
+    "y = the greatest or least element along an axis, and its place",
+    "argmax or argmin, take_along",
+    "where elements tie: all to the returned place",
+);
 
 /// Samples of `max_with_indices` and `min_with_indices`.
 pub(in crate::ops) fn extremes<T: Element>() -> Vec<Sample<T>> {
@@ -89,6 +114,13 @@ pub(in crate::ops) fn extremes<T: Element>() -> Vec<Sample<T>> {
     samples
 }
 
+/// What the docs say of `take_along`.
+pub(in crate::ops) const TAKE_ALONG: Text = Text::primitive(
+    "y[i, j] = x[i, places[i, j]] along an axis, with computed places",
+    "g added at the places, from zeros",
+    "",
+);
+
 /// Samples of `take_along`: at places in order, named several times, and along axes of another length.
 pub(in crate::ops) fn take_along<T: Element>() -> Vec<Sample<T>> {
     // Each element is followed by the first one of its row.
@@ -106,6 +138,13 @@ pub(in crate::ops) fn take_along<T: Element>() -> Vec<Sample<T>> {
     along_axis("take_along", (-2.0, 2.0), function, slow)
 }
 
+/// What the docs say of `order_statistic`.
+pub(in crate::ops) const ORDER_STATISTIC: Text = Text::primitive(
+    "y = the element that is number k in ascending order along an axis",
+    "g to that element, shared equally by ties",
+    "where elements tie: shared equally",
+);
+
 /// Samples of the elements that are first and second, and first and last, in order.
 pub(in crate::ops) fn order_statistic<T: Element>() -> Vec<Sample<T>> {
     let quarter: super::super::samples::Along<T> = |x, axis| {
@@ -121,6 +160,13 @@ fn median_of(row: &[f64]) -> f64 {
     let (row, n) = (ordered(row), row.len());
     (row[(n - 1) / 2] + row[n / 2]) / 2.0
 }
+
+/// What the docs say of `median`.
+pub(in crate::ops) const MEDIAN: Text = Text::composed(
+    "y = the middle element, or the mean of the two in the middle",
+    "order_statistic, sum",
+    "where elements tie: shared equally",
+);
 
 /// Samples of `median`.
 pub(in crate::ops) fn median<T: Element>() -> Vec<Sample<T>> {
