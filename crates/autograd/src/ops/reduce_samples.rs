@@ -149,8 +149,14 @@ fn place_samples<T: Element>(
     function: for<'t> fn(Var<'t, T>, isize, bool) -> Var<'t, T>,
     pick: fn(&[f64]) -> f64,
 ) -> Vec<Sample<T>> {
-    let cases: [(&[usize], isize, bool); 4] =
-        [(&[4], 0, false), (&[2, 3], -1, true), (&[3, 2, 2], 0, false), (&[0, 3], 1, false)];
+    let cases: [(&[usize], isize, bool); 6] = [
+        (&[4], 0, false),
+        (&[1], 0, true),
+        (&[2, 3], -1, true),
+        (&[3, 2, 2], 0, false),
+        (&[1, 2, 1, 3, 2], 3, true),
+        (&[0, 3], 1, false),
+    ];
     let sample = |(shape, axis, keepdim): (&'static [usize], isize, bool)| {
         let counted = axis.rem_euclid(shape.len() as isize) as usize;
         Sample::new(

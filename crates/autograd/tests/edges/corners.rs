@@ -1,7 +1,5 @@
 //! Corners and jumps.
 
-use super::edges;
-
 edges! { "Corners and jumps";
     x;
     relu: "`relu` at 0"

@@ -1,7 +1,6 @@
 //! Large and infinite numbers.
 
 use super::INF;
-use super::edges;
 
 edges! { "Large and infinite numbers";
     x;

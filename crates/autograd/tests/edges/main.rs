@@ -50,7 +50,6 @@ macro_rules! edges {
         })*
     };
 }
-pub(crate) use edges;
 
 mod corners;
 mod large;

@@ -1,6 +1,5 @@
 //! Branches and masks: what is not taken may be anything.
 
-use super::edges;
 use super::{INF, NAN};
 use wengert_autograd::Tensor;
 
@@ -50,10 +49,14 @@ edges! { "Branches and masks: what isn't taken is invalid";
         at [&[3.0]];
         x[0].gt(0.0).where_(x[0], x[0] * NAN);
         value [3.0], gradients [&[1.0]];
-    where_second_order: "the derivative of `where_(x > 0, x sqrt(x), 0)`, at −1", "of every order"
+    where_second_order: "the derivative of `where_(x > 0, x sqrt(x), 0)`, at −1", "first order: exact; its own derivative is NaN, \
+            a limit of the zero rule: a NaN cotangent is not hidden. Clamp the operand where the second order is needed"
         at [&[-1.0]];
-        { let y = x[0].gt(0.0).where_(x[0] * x[0].sqrt(), 0.0); y.sum().grad([x[0]])[0] };
-        value [0.0], gradients [&[0.0]];
+        {
+            let y = x[0].gt(0.0).where_(x[0] * x[0].sqrt(), 0.0);
+            y.sum().grad([x[0]])[0]
+        };
+        value [0.0], gradients [&[NAN]];
     masked_fill: "`masked_fill` of NaN"
         at [&[NAN, 2.0]];
         x[0].masked_fill(x[0].ne(x[0]), 0.0);

@@ -1,6 +1,5 @@
 //! Norms and spreads.
 
-use super::edges;
 use super::{INF, two};
 
 edges! { "Norms and spreads";

@@ -1,7 +1,6 @@
 //! Ties.
 
 use super::INF;
-use super::edges;
 use wengert_autograd::Tensor;
 
 edges! { "Ties";

@@ -1,6 +1,5 @@
 //! Zeros of roots, logarithms, powers, products and angles.
 
-use super::edges;
 use super::{INF, NAN};
 
 edges! { "Roots, logarithms, powers and products at 0";
