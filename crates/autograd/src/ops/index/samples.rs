@@ -174,8 +174,15 @@ pub(in crate::ops) const MASKED_FILL: Text = Text::composed("y = value where the
 /// Samples of `masked_fill`.
 pub(in crate::ops) fn masked_fill<T: Element>() -> Vec<Sample<T>> {
     widened(&|| {
-        let shapes: [(&'static [usize], &'static [usize]); 4] =
-            [(&[2, 3], &[2, 3]), (&[2, 3], &[3]), (&[3], &[2, 1]), (&[0, 2], &[2])];
+        let shapes: [(&'static [usize], &'static [usize]); 7] = [
+            (&[2, 3], &[2, 3]),
+            (&[2, 3], &[3]),
+            (&[3], &[2, 1]),
+            (&[0, 2], &[2]),
+            (&[], &[]),
+            (&[1], &[3]),
+            (&[1, 2, 1, 2, 1], &[3, 1, 2]),
+        ];
         let sample = |(shape, mask): (&'static [usize], &'static [usize])| {
             Sample::new(
                 format!("{shape:?} with a mask {mask:?}"),
