@@ -22,7 +22,7 @@ pub fn sums<T: Element>(input: &[T], [n, inner]: [usize; 2], backwards: bool, ou
                     let (low, high) = slab.split_at_mut(from.max(to) * inner);
                     let (low, high) = (&mut low[from.min(to) * inner..][..inner], &mut high[..inner]);
                     let (from, to) = if backwards { (high, low) } else { (low, high) };
-                    to.iter_mut().zip(from.iter()).for_each(|(to, &from)| *to = *to + from);
+                    to.iter_mut().zip(from.iter()).for_each(|(to, &from)| *to += from);
                 }
             }
         }
@@ -32,7 +32,7 @@ pub fn sums<T: Element>(input: &[T], [n, inner]: [usize; 2], backwards: bool, ou
 fn running<'a, T: Element>(row: impl Iterator<Item = &'a mut T>) {
     let mut total = T::of(0.0);
     for element in row {
-        total = total + *element;
+        total += *element;
         *element = total;
     }
 }
