@@ -13,6 +13,8 @@ pub mod philox;
 mod places;
 pub mod pool;
 pub mod reduce;
+pub mod scan;
 mod softmax;
+pub mod sort;
 mod tile;
 pub mod windows;

@@ -134,6 +134,7 @@ macro_rules! row {
         impl $crate::ops::real::Elementwise<{ [$(stringify!($x)),+].len() }> for $row {
             const NAME: &'static str = stringify!($name);
             const TEXT: &'static str = $text;
+            const OPERANDS: [&'static str; { [$(stringify!($x)),+].len() }] = [$(stringify!($x)),+];
             const DERIVATIVES: [&'static str; { [$(stringify!($x)),+].len() }] = [$($derivative),+];
             const DOMAIN: [(f64, f64); { [$(stringify!($x)),+].len() }] = [$($domain),+];
             const KINKS: &'static [f64] = &[$($kink),*];

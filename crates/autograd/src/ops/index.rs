@@ -4,6 +4,7 @@
 //! of adjoints: each is the pullback of the other. Indices are operands of their own, so a plan is used again for new
 //! ones; they are checked by the kernel, once.
 
+pub(super) mod rows;
 pub(super) mod samples;
 
 use super::real::{Entry, Real};

@@ -3,7 +3,8 @@
 use ndarray::{ArrayD, Axis};
 use smallvec::SmallVec;
 
-use super::registry::{Sample, spread};
+use super::registry::{Sample, Text, spread};
+use super::samples::widened;
 use super::shape::with_axis;
 use super::slice::with_length;
 use crate::error::{Error, ErrorKind, Result};
@@ -76,7 +77,7 @@ impl<T: Element> Op<T> for Cat {
 
 /// The tape of the operands. Nothing at all has no tape, so that the mistake gets one of its own.
 #[track_caller]
-fn tape_of<'t, T: Element>(operands: &[Var<'t, T>]) -> &'t Tape<T> {
+pub(super) fn tape_of<'t, T: Element>(operands: &[Var<'t, T>]) -> &'t Tape<T> {
     // Leaked, a few hundred bytes for a mistake in a program: the Var that reports it has to live on some tape.
     match operands.first() {
         Some(first) => first.tape,
@@ -273,55 +274,68 @@ impl<'t, T: Element> Var<'t, T> {
     }
 }
 
+/// What the docs say of `cat`.
+pub(super) const CAT: Text =
+    Text::primitive("y = operands one behind the other along an axis; stack", "to each its part of g", "");
+
 /// Samples of `cat` and `stack`.
 pub(super) fn cat_samples<T: Element>() -> Vec<Sample<T>> {
-    let input = |shape: &[usize], start| spread(shape, -2.0, 2.0, start);
-    let joined = |axis: usize| {
-        move |x: &[ArrayD<f64>]| {
-            let mut all = x[0].clone();
-            x[1..].iter().for_each(|x| all.append(Axis(axis), x.view()).unwrap_or_default());
-            all
-        }
-    };
-    let stacked = |axis: usize| {
-        move |x: &[ArrayD<f64>]| {
-            let mut all = x[0].clone().insert_axis(Axis(axis));
-            let raised = |x: &ArrayD<f64>| x.clone().insert_axis(Axis(axis));
-            x[1..].iter().for_each(|x| all.append(Axis(axis), raised(x).view()).unwrap_or_default());
-            all
-        }
-    };
-    vec![
-        Sample::new("vectors", [input(&[2], 0), input(&[3], 9)], |x| cat(x, 0), joined(0)),
-        Sample::new("axis 1 of 3", [input(&[2, 1, 2], 0), input(&[2, 3, 2], 9)], |x| cat(x, 1), joined(1)),
-        Sample::new("an empty operand", [input(&[2, 0], 0), input(&[2, 3], 9)], |x| cat(x, -1), joined(1)),
-        Sample::new("one operand", [input(&[2, 3], 0)], |x| cat(x, 0), joined(0)),
-        Sample::new(
-            "the same operand, transposed",
-            [input(&[2, 2], 0)],
-            |x| cat(&[x[0], x[0].t()], 0),
-            move |x| joined(0)(&[x[0].clone(), x[0].t().to_owned()]),
-        ),
-        Sample::new("stack along axis 0", [input(&[2, 3], 0), input(&[2, 3], 9)], |x| stack(x, 0), stacked(0)),
-        Sample::new("stack along the last axis", [input(&[2], 0), input(&[2], 9)], |x| stack(x, -1), stacked(1)),
-        Sample::new("stack numbers", [input(&[], 0), input(&[], 9)], |x| stack(x, 0), stacked(0)),
-    ]
+    widened(&|| {
+        let input = |shape: &[usize], start| spread(shape, -2.0, 2.0, start);
+        let joined = |axis: usize| {
+            move |x: &[ArrayD<f64>]| {
+                let mut all = x[0].clone();
+                x[1..].iter().for_each(|x| all.append(Axis(axis), x.view()).unwrap_or_default());
+                all
+            }
+        };
+        let stacked = |axis: usize| {
+            move |x: &[ArrayD<f64>]| {
+                let mut all = x[0].clone().insert_axis(Axis(axis));
+                let raised = |x: &ArrayD<f64>| x.clone().insert_axis(Axis(axis));
+                x[1..].iter().for_each(|x| all.append(Axis(axis), raised(x).view()).unwrap_or_default());
+                all
+            }
+        };
+        vec![
+            Sample::new("vectors", [input(&[2], 0), input(&[3], 9)], |x| cat(x, 0), joined(0)),
+            Sample::new("axis 1 of 3", [input(&[2, 1, 2], 0), input(&[2, 3, 2], 9)], |x| cat(x, 1), joined(1)),
+            Sample::new("an empty operand", [input(&[2, 0], 0), input(&[2, 3], 9)], |x| cat(x, -1), joined(1)),
+            Sample::new("one operand", [input(&[2, 3], 0)], |x| cat(x, 0), joined(0)),
+            Sample::new(
+                "the same operand, transposed",
+                [input(&[2, 2], 0)],
+                |x| cat(&[x[0], x[0].t()], 0),
+                move |x| joined(0)(&[x[0].clone(), x[0].t().to_owned()]),
+            ),
+            Sample::new("stack along axis 0", [input(&[2, 3], 0), input(&[2, 3], 9)], |x| stack(x, 0), stacked(0)),
+            Sample::new("stack along the last axis", [input(&[2], 0), input(&[2], 9)], |x| stack(x, -1), stacked(1)),
+            Sample::new("stack numbers", [input(&[], 0), input(&[], 9)], |x| stack(x, 0), stacked(0)),
+        ]
+    })
 }
+
+/// What the docs say of `dot`.
+pub(super) const DOT: Text =
+    Text::composed("y = Σ a b for vectors; outer: y[i, j] = a[i] b[j]", "product, sum; reshape, product", "");
 
 /// Samples of `dot` and `outer`.
 pub(super) fn vector_samples<T: Element>() -> Vec<Sample<T>> {
-    let input = |length: usize, start| spread([length], -2.0, 2.0, start);
-    let dot =
-        |x: &[ArrayD<f64>]| ArrayD::from_elem(vec![], x[0].iter().zip(x[x.len() - 1].iter()).map(|(a, b)| a * b).sum());
-    let outer = |x: &[ArrayD<f64>]| {
-        let (a, b) = (&x[0], &x[x.len() - 1]);
-        ArrayD::from_shape_fn(vec![a.len(), b.len()], |place| a[place[0]] * b[place[1]])
-    };
-    vec![
-        Sample::new("dot", [input(3, 0), input(3, 9)], |x| x[0].dot(x[1]), dot),
-        Sample::new("dot with itself", [input(3, 0)], |x| x[0].dot(x[0]), dot),
-        Sample::new("dot of nothing", [input(0, 0), input(0, 0)], |x| x[0].dot(x[1]), dot),
-        Sample::new("outer", [input(3, 0), input(2, 9)], |x| x[0].outer(x[1]), outer),
-        Sample::new("outer with itself", [input(3, 0)], |x| x[0].outer(x[0]), outer),
-    ]
+    widened(&|| {
+        let input = |length: usize, start| spread([length], -2.0, 2.0, start);
+        let dot = |x: &[ArrayD<f64>]| {
+            ArrayD::from_elem(vec![], x[0].iter().zip(x[x.len() - 1].iter()).map(|(a, b)| a * b).sum())
+        };
+        let outer = |x: &[ArrayD<f64>]| {
+            let (a, b) = (&x[0], &x[x.len() - 1]);
+            ArrayD::from_shape_fn(vec![a.len(), b.len()], |place| a[place[0]] * b[place[1]])
+        };
+        vec![
+            Sample::new("dot", [input(3, 0), input(3, 9)], |x| x[0].dot(x[1]), dot),
+            Sample::new("dot with itself", [input(3, 0)], |x| x[0].dot(x[0]), dot),
+            Sample::new("dot of nothing", [input(0, 0), input(0, 0)], |x| x[0].dot(x[1]), dot),
+            Sample::new("outer", [input(3, 0), input(2, 9)], |x| x[0].outer(x[1]), outer),
+            Sample::new("outer with itself", [input(3, 0)], |x| x[0].outer(x[0]), outer),
+        ]
+    })
 }

@@ -4,7 +4,8 @@ use ndarray::{ArrayD, Axis};
 
 use super::join::cat;
 use super::matmul::is_transposition;
-use super::registry::{Sample, spread};
+use super::registry::{Sample, Text, spread};
+use super::samples::widened;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::gather;
 use crate::kernels::number::Element;
@@ -226,93 +227,109 @@ impl<'t, T: Element> Var<'t, T> {
     }
 }
 
+/// What the docs say of `permute`.
+pub(super) const PERMUTE: Text =
+    Text::primitive("y = x with its axes in another order; transpose, t", "g with its axes in the reverse order", "");
+
 /// Samples of `permute`, `transpose` and `t`.
 pub(super) fn permute_samples<T: Element>() -> Vec<Sample<T>> {
-    let permute = |label: &str, shape: &[usize], order: &'static [isize]| {
-        Sample::new(
-            label,
-            [spread(shape, -2.0, 2.0, 5)],
-            move |x| x[0].permute(order),
-            move |x| {
-                let rank = x[0].ndim() as isize;
-                let order: Vec<usize> = order.iter().map(|axis| axis.rem_euclid(rank) as usize).collect();
-                x[0].clone().permuted_axes(order)
-            },
-        )
-    };
-    let input = |shape: &[usize]| [spread(shape, -2.0, 2.0, 5)];
-    vec![
-        permute("of three axes", &[2, 3, 4], &[2, 0, 1]),
-        permute("negative axes", &[2, 3, 2, 2], &[-1, 1, -4, 2]),
-        permute("an empty axis", &[2, 0, 3], &[1, 2, 0]),
-        Sample::new("t of a batch", input(&[2, 2, 3]), |x| x[0].t(), |x| x[0].clone().permuted_axes(vec![0, 2, 1])),
-        Sample::new("t of a vector", input(&[3]), |x| x[0].t(), |x| x[0].clone()),
-        Sample::new("twice", input(&[2, 2]), |x| x[0].t() * x[0], |x| &x[0].t() * &x[0]),
-        Sample::new(
-            "transpose 0 and -1",
-            input(&[2, 3, 2]),
-            |x| x[0].transpose(0, -1),
-            |x| x[0].clone().permuted_axes(vec![2, 1, 0]),
-        ),
-    ]
+    widened(&|| {
+        let permute = |label: &str, shape: &[usize], order: &'static [isize]| {
+            Sample::new(
+                label,
+                [spread(shape, -2.0, 2.0, 5)],
+                move |x| x[0].permute(order),
+                move |x| {
+                    let rank = x[0].ndim() as isize;
+                    let order: Vec<usize> = order.iter().map(|axis| axis.rem_euclid(rank) as usize).collect();
+                    x[0].clone().permuted_axes(order)
+                },
+            )
+        };
+        let input = |shape: &[usize]| [spread(shape, -2.0, 2.0, 5)];
+        vec![
+            permute("of three axes", &[2, 3, 4], &[2, 0, 1]),
+            permute("negative axes", &[2, 3, 2, 2], &[-1, 1, -4, 2]),
+            permute("an empty axis", &[2, 0, 3], &[1, 2, 0]),
+            Sample::new("t of a batch", input(&[2, 2, 3]), |x| x[0].t(), |x| x[0].clone().permuted_axes(vec![0, 2, 1])),
+            Sample::new("t of a vector", input(&[3]), |x| x[0].t(), |x| x[0].clone()),
+            Sample::new("twice", input(&[2, 2]), |x| x[0].t() * x[0], |x| &x[0].t() * &x[0]),
+            Sample::new(
+                "transpose 0 and -1",
+                input(&[2, 3, 2]),
+                |x| x[0].transpose(0, -1),
+                |x| x[0].clone().permuted_axes(vec![2, 1, 0]),
+            ),
+        ]
+    })
 }
+
+/// What the docs say of `flip`.
+pub(super) const FLIP: Text = Text::primitive("y[j] = x[n - 1 - j] along axes", "g flipped", "");
 
 /// Samples of `flip`.
 pub(super) fn flip_samples<T: Element>() -> Vec<Sample<T>> {
-    let flip = |label: &str, shape: &[usize], axes: &'static [isize]| {
-        Sample::new(
-            label,
-            [spread(shape, -2.0, 2.0, 5)],
-            move |x| x[0].flip(axes),
-            move |x| {
-                let mut flipped = x[0].clone();
-                axes.iter().for_each(|axis| {
-                    flipped.invert_axis(Axis(axis.rem_euclid(x[0].ndim() as isize) as usize));
-                });
-                flipped
-            },
-        )
-    };
-    vec![
-        flip("a vector", &[4], &[0]),
-        flip("the first of two axes", &[3, 2], &[0]),
-        flip("two axes", &[2, 3, 2], &[-1, 0]),
-        flip("an empty axis", &[0, 2], &[0]),
-        flip("no axes", &[2], &[]),
-        Sample::new(
-            "of a transpose, with itself",
-            [spread([2, 2], -2.0, 2.0, 5)],
-            |x| x[0].t().flip(&[0]) * x[0],
-            |x| {
-                let mut flipped = x[0].t().to_owned();
-                flipped.invert_axis(Axis(0));
-                flipped * &x[0]
-            },
-        ),
-    ]
+    widened(&|| {
+        let flip = |label: &str, shape: &[usize], axes: &'static [isize]| {
+            Sample::new(
+                label,
+                [spread(shape, -2.0, 2.0, 5)],
+                move |x| x[0].flip(axes),
+                move |x| {
+                    let mut flipped = x[0].clone();
+                    axes.iter().for_each(|axis| {
+                        flipped.invert_axis(Axis(axis.rem_euclid(x[0].ndim() as isize) as usize));
+                    });
+                    flipped
+                },
+            )
+        };
+        vec![
+            flip("a vector", &[4], &[0]),
+            flip("the first of two axes", &[3, 2], &[0]),
+            flip("two axes", &[2, 3, 2], &[-1, 0]),
+            flip("an empty axis", &[0, 2], &[0]),
+            flip("no axes", &[2], &[]),
+            Sample::new(
+                "of a transpose, with itself",
+                [spread([2, 2], -2.0, 2.0, 5)],
+                |x| x[0].t().flip(&[0]) * x[0],
+                |x| {
+                    let mut flipped = x[0].t().to_owned();
+                    flipped.invert_axis(Axis(0));
+                    flipped * &x[0]
+                },
+            ),
+        ]
+    })
 }
+
+/// What the docs say of `roll`.
+pub(super) const ROLL: Text = Text::composed("y[j] = x[(j - shift) mod n] along an axis", "narrow, cat", "");
 
 /// Samples of `roll`.
 pub(super) fn roll_samples<T: Element>() -> Vec<Sample<T>> {
-    let roll = |label: &str, shape: &[usize], shift: isize, axis: usize| {
-        Sample::new(
-            label,
-            [spread(shape, -2.0, 2.0, 5)],
-            move |x| x[0].roll(shift, axis as isize),
-            move |x| {
-                let n = x[0].shape()[axis] as isize;
-                ArrayD::from_shape_fn(x[0].raw_dim(), |mut place| {
-                    place[axis] = (place[axis] as isize - shift).rem_euclid(n) as usize;
-                    x[0][&place]
-                })
-            },
-        )
-    };
-    vec![
-        roll("forwards", &[5], 2, 0),
-        roll("backwards, far", &[2, 3], -7, 1),
-        roll("the first axis", &[3, 2], 1, 0),
-        roll("not at all", &[3], 3, 0),
-        roll("nothing", &[0], 1, 0),
-    ]
+    widened(&|| {
+        let roll = |label: &str, shape: &[usize], shift: isize, axis: usize| {
+            Sample::new(
+                label,
+                [spread(shape, -2.0, 2.0, 5)],
+                move |x| x[0].roll(shift, axis as isize),
+                move |x| {
+                    let n = x[0].shape()[axis] as isize;
+                    ArrayD::from_shape_fn(x[0].raw_dim(), |mut place| {
+                        place[axis] = (place[axis] as isize - shift).rem_euclid(n) as usize;
+                        x[0][&place]
+                    })
+                },
+            )
+        };
+        vec![
+            roll("forwards", &[5], 2, 0),
+            roll("backwards, far", &[2, 3], -7, 1),
+            roll("the first axis", &[3, 2], 1, 0),
+            roll("not at all", &[3], 3, 0),
+            roll("nothing", &[0], 1, 0),
+        ]
+    })
 }

@@ -51,6 +51,11 @@ macro_rules! real_methods {
             ne(other) => NotEqual;
             maximum(other) => Maximum;
             minimum(other) => Minimum;
+            fmax(other) => FMax;
+            fmin(other) => FMin;
+            hypot(other) => Hypot;
+            logaddexp(other) => LogAddExp;
+            xlogy(other) => XLogY;
             clamp(low, high) => Clamp;
             relu() => Relu;
             relu6() => Relu6;
@@ -77,26 +82,53 @@ macro_rules! real_methods {
 }
 pub(crate) use real_methods;
 
+/// The text of an op for the table in the docs.
+macro_rules! text {
+    () => {
+        super::registry::Text::MISSING
+    };
+    ($($module:ident)::+) => {
+        super::$($module)::+
+    };
+}
+
 /// The entries of the registry.
 macro_rules! registered {
-    ($($row:ident $arity:literal),*; $($(#[$when:meta])? $name:literal $($module:ident)::+),*) => {
+    (
+        $($row:ident $arity:literal),*;
+        $($(#[$when:meta])? $name:literal $($module:ident)::+ $(=> $($text:ident)::+)?),*
+    ) => {
         &[
             $(Registered::row::<super::$row, $arity>(),)*
-            $($(#[$when])? Registered::op($name, super::$($module)::+::<f64>, super::$($module)::+::<f32>),)*
+            $($(#[$when])? Registered::op(
+                $name,
+                super::$($module)::+::<f64>,
+                super::$($module)::+::<f32>,
+                text!($($($text)::+)?),
+            ),)*
         ]
     };
 }
 
-/// Lists rows with their number of operands, and ops with their samples.
+/// Lists rows with their number of operands, and ops with their samples and their text for the docs.
 macro_rules! registry {
-    (rows: $($row:ident $arity:literal),* $(,)?; ops: $($(#[$when:meta])? $name:literal $($module:ident)::+),* $(,)?;) => {
+    (
+        rows: $($row:ident $arity:literal),* $(,)?;
+        ops: $($(#[$when:meta])? $name:literal $($module:ident)::+ $(=> $($text:ident)::+)?),* $(,)?;
+    ) => {
         // A build that shares generics instantiates every row once, here, instead of in each crate of tests.
         /// Every op.
         #[cfg(all(debug_assertions, not(test)))]
-        pub static REGISTRY: &[Registered] = registered!($($row $arity),*; $($(#[$when])? $name $($module)::+),*);
+        pub static REGISTRY: &[Registered] = registered!(
+            $($row $arity),*;
+            $($(#[$when])? $name $($module)::+ $(=> $($text)::+)?),*
+        );
         /// Every op.
         #[cfg(not(all(debug_assertions, not(test))))]
-        pub const REGISTRY: &[Registered] = registered!($($row $arity),*; $($(#[$when])? $name $($module)::+),*);
+        pub const REGISTRY: &[Registered] = registered!(
+            $($row $arity),*;
+            $($(#[$when])? $name $($module)::+ $(=> $($text)::+)?),*
+        );
 
         /// Shows every row to a visitor, in the order of [`REGISTRY`].
         pub fn visit_rows(visitor: &mut impl RowVisitor) {
@@ -113,60 +145,75 @@ registry! {
         Atan2 2, Inversion 2, Sinh 1, Cosh 1, Tanh 1, Asinh 1, Acosh 1, Atanh 1, Erf 1, Erfc 1, LogGamma 1,
         Digamma 1, Polygamma 2, Floor 1, Ceil 1, Round 1, Remainder 2, TruncatedRemainder 2, Less 2, LessEqual 2, Greater 2,
         GreaterEqual 2, Equal 2, NotEqual 2, Maximum 2, Minimum 2, Clamp 3, Select 3,
+        Hypot 2, Direction 2, LogAddExp 2, XLogY 2, FMax 2, FMin 2, PowerOfTwo 2,
         Relu 1, Relu6 1, LeakyRelu 2, Elu 2, Celu 2, Threshold 3,
         Gelu 1, NormalProbability 1, GeluTanh 1, Silu 1, Mish 1,
         Sigmoid 1, LogSigmoid 1, Softplus 1, Softsign 1, TanhShrink 1,
         HardSigmoid 1, HardSwish 1, HardTanh 1, HardShrink 2, SoftShrink 2,
         Share 2;
     ops:
-        "sum" reduce_samples::sum_samples,
-        "max" reduce_samples::max_samples,
-        "min" reduce_samples::min_samples,
-        "argmax" reduce_samples::argmax_samples,
-        "argmin" reduce_samples::argmin_samples,
-        "mean" statistics::mean_samples,
-        "var" statistics::var_samples,
-        "std" statistics::std_samples,
-        "norm" statistics::norm_samples,
-        "prod" statistics::prod_samples,
-        "any" statistics::any_samples,
-        "all" statistics::all_samples,
-        "logsumexp" softmax::logsumexp_samples,
-        "softmax" softmax::softmax_samples,
-        "log_softmax" softmax::log_softmax_samples,
-        "matmul" matmul::samples,
-        "reshape" shape::reshape_samples,
-        "expand" shape::expand_samples,
-        "permute" layout::permute_samples,
-        "flip" layout::flip_samples,
-        "roll" layout::roll_samples,
-        "slice" slice::slice_samples,
-        "pad" slice::pad_samples,
-        "cat" join::cat_samples,
-        "dot" join::vector_samples,
-        "index_select" index::samples::index_select,
-        "take" index::samples::take,
-        "gather" index::samples::gather,
-        "scatter" index::samples::scatter,
-        "scatter_add" index::samples::scatter_add,
-        "masked_fill" index::samples::masked_fill,
-        "conv" windows::samples::conv,
-        "conv_transpose" windows::samples::conv_transpose,
-        "max_pool" windows::samples::max_pool,
-        "avg_pool" windows::samples::avg_pool,
-        "adaptive_max_pool" windows::samples::adaptive_max_pool,
-        "adaptive_avg_pool" windows::samples::adaptive_avg_pool,
-        "unfold" windows::samples::unfold,
-        "fold" windows::samples::fold,
-        "windows" windows::samples::windows,
-        "interpolate" windows::samples::interpolate,
-        #[cfg(feature = "linalg")] "solve" linalg::samples::solve,
-        #[cfg(feature = "linalg")] "inv" linalg::samples::inv,
-        #[cfg(feature = "linalg")] "det" linalg::samples::det,
-        #[cfg(feature = "linalg")] "logdet" linalg::samples::logdet,
-        #[cfg(feature = "linalg")] "triangular_solve" linalg::samples::triangular_solve,
-        #[cfg(feature = "linalg")] "cholesky" linalg::samples::cholesky_samples,
-        #[cfg(feature = "linalg")] "eigh" linalg::samples::eigh,
-        #[cfg(feature = "linalg")] "svd" linalg::samples::svd,
-        #[cfg(feature = "linalg")] "qr" linalg::samples::qr;
+        "sum" reduce_samples::sum_samples => reduce_samples::SUM,
+        "max" reduce_samples::max_samples => reduce_samples::MAX,
+        "min" reduce_samples::min_samples => reduce_samples::MIN,
+        "argmax" reduce_samples::argmax_samples => reduce_samples::ARGMAX,
+        "argmin" reduce_samples::argmin_samples => reduce_samples::ARGMIN,
+        "mean" statistics::mean_samples => statistics::MEAN,
+        "var" statistics::var_samples => statistics::VAR,
+        "std" statistics::std_samples => statistics::STD,
+        "norm" norm::norm_samples => norm::NORM,
+        "prod" statistics::prod_samples => statistics::PROD,
+        "any" statistics::any_samples => statistics::ANY,
+        "all" statistics::all_samples => statistics::ALL,
+        "logsumexp" softmax::logsumexp_samples => softmax::LOGSUMEXP,
+        "softmax" softmax::softmax_samples => softmax::SOFTMAX,
+        "log_softmax" softmax::log_softmax_samples => softmax::LOG_SOFTMAX,
+        "matmul" matmul::samples => matmul::MATMUL,
+        "reshape" shape::reshape_samples => shape::RESHAPE,
+        "expand" shape::expand_samples => shape::EXPAND,
+        "permute" layout::permute_samples => layout::PERMUTE,
+        "flip" layout::flip_samples => layout::FLIP,
+        "roll" layout::roll_samples => layout::ROLL,
+        "slice" slice::slice_samples => slice::SLICE,
+        "pad" slice::pad_samples => slice::PAD,
+        "cat" join::cat_samples => join::CAT,
+        "dot" join::vector_samples => join::DOT,
+        "index_select" index::samples::index_select => index::samples::INDEX_SELECT,
+        "take" index::samples::take => index::samples::TAKE,
+        "gather" index::samples::gather => index::samples::GATHER,
+        "scatter" index::samples::scatter => index::samples::SCATTER,
+        "scatter_add" index::samples::scatter_add => index::samples::SCATTER_ADD,
+        "masked_fill" index::samples::masked_fill => index::samples::MASKED_FILL,
+        "index_add" index::rows::index_add => index::rows::INDEX_ADD,
+        "cumsum" cumulative::cumsum_samples => cumulative::CUMSUM,
+        "cumprod" cumulative::cumprod_samples => cumulative::CUMPROD,
+        "argsort" sort::samples::argsort => sort::samples::ARGSORT,
+        "take_along" sort::samples::take_along => sort::samples::TAKE_ALONG,
+        "sort" sort::samples::sort => sort::samples::SORT,
+        "topk" sort::samples::topk => sort::samples::TOPK,
+        "max_with_indices" sort::samples::extremes => sort::samples::MAX_WITH_INDICES,
+        "order_statistic" sort::samples::order_statistic => sort::samples::ORDER_STATISTIC,
+        "median" sort::samples::median => sort::samples::MEDIAN,
+        "triangle" diagonal::triangle_samples => diagonal::TRIANGLE,
+        "diagonal" diagonal::diagonal_samples => diagonal::DIAGONAL,
+        "einsum" einsum::samples::samples => einsum::samples::EINSUM,
+        "cosine_similarity" norm::cosine_samples => norm::COSINE_SIMILARITY,
+        "conv" windows::samples::conv => windows::samples::CONV,
+        "conv_transpose" windows::samples::conv_transpose => windows::samples::CONV_TRANSPOSE,
+        "max_pool" windows::samples::max_pool => windows::samples::MAX_POOL,
+        "avg_pool" windows::samples::avg_pool => windows::samples::AVG_POOL,
+        "adaptive_max_pool" windows::samples::adaptive_max_pool => windows::samples::ADAPTIVE_MAX_POOL,
+        "adaptive_avg_pool" windows::samples::adaptive_avg_pool => windows::samples::ADAPTIVE_AVG_POOL,
+        "unfold" windows::samples::unfold => windows::samples::UNFOLD,
+        "fold" windows::samples::fold => windows::samples::FOLD,
+        "windows" windows::samples::windows => windows::samples::WINDOWS,
+        "interpolate" windows::samples::interpolate => windows::samples::INTERPOLATE,
+        #[cfg(feature = "linalg")] "solve" linalg::samples::solve => linalg::samples::SOLVE,
+        #[cfg(feature = "linalg")] "inv" linalg::samples::inv => linalg::samples::INV,
+        #[cfg(feature = "linalg")] "det" linalg::samples::det => linalg::samples::DET,
+        #[cfg(feature = "linalg")] "logdet" linalg::samples::logdet => linalg::samples::LOGDET,
+        #[cfg(feature = "linalg")] "triangular_solve" linalg::samples::triangular_solve => linalg::samples::TRIANGULAR_SOLVE,
+        #[cfg(feature = "linalg")] "cholesky" linalg::samples::cholesky_samples => linalg::samples::CHOLESKY,
+        #[cfg(feature = "linalg")] "eigh" linalg::samples::eigh => linalg::samples::EIGH,
+        #[cfg(feature = "linalg")] "svd" linalg::samples::svd => linalg::samples::SVD,
+        #[cfg(feature = "linalg")] "qr" linalg::samples::qr => linalg::samples::QR;
 }

@@ -3,7 +3,8 @@
 use ndarray::{ArrayD, Axis, Dimension};
 
 use super::layout::Permute;
-use super::registry::{Sample, spread};
+use super::registry::{Sample, Text, spread};
+use super::samples::widened;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::gather;
 use crate::kernels::gemm::{self, View};
@@ -213,40 +214,49 @@ pub(super) fn is_transposition(order: &[usize]) -> bool {
         && order[..rank - 2].iter().copied().eq(0..rank - 2)
 }
 
+/// What the docs say of `matmul`.
+pub(super) const MATMUL: Text = Text::primitive(
+    "y = a b for matrices, vectors and batches of them",
+    "g bᵀ to a, aᵀ g to b, summed over repeated batches",
+    "",
+);
+
 /// Samples of `matmul`: every operand form, each transposed form, batches and repeated batches, empty sides.
 pub(super) fn samples<T: Element>() -> Vec<Sample<T>> {
-    let cases: [(&str, &[usize], &[usize]); 9] = [
-        ("matrix by matrix", &[2, 3], &[3, 4]),
-        ("vector by vector", &[3], &[3]),
-        ("vector by matrix", &[3], &[3, 2]),
-        ("matrix by vector", &[2, 3], &[3]),
-        ("batch by batch", &[2, 2, 3], &[2, 3, 2]),
-        ("batch by matrix", &[2, 2, 3], &[3, 2]),
-        ("repeated batches", &[2, 1, 2, 3], &[3, 3, 1]),
-        ("no rows", &[0, 3], &[3, 2]),
-        ("no inner axis", &[2, 0], &[0, 2]),
-    ];
-    let mut samples: Vec<Sample<T>> = cases
-        .into_iter()
-        .map(|(label, a, b)| {
-            let inputs = [spread(a, -1.0, 1.0, 0), spread(b, -1.0, 1.0, 40)];
-            Sample::new(label, inputs, |x| x[0].matmul(x[1]), |x| slow_product(&x[0], &x[1]))
-        })
-        .collect();
-    for (flip_a, flip_b) in [(true, false), (false, true), (true, true)] {
-        let shape = |flip: bool, rows: usize, columns: usize| if flip { [columns, rows] } else { [rows, columns] };
-        let inputs = [spread(shape(flip_a, 2, 3), -1.0, 1.0, 0), spread(shape(flip_b, 3, 4), -1.0, 1.0, 40)];
-        samples.push(Sample::new(
-            format!("transposed: left {flip_a}, right {flip_b}"),
-            inputs,
-            move |x| turned(flip_a, x[0]).matmul(turned(flip_b, x[1])),
-            move |x| {
-                let turn = |flip: bool, x: &ArrayD<f64>| if flip { x.t().to_owned() } else { x.clone() };
-                slow_product(&turn(flip_a, &x[0]), &turn(flip_b, &x[1]))
-            },
-        ));
-    }
-    samples
+    widened(&|| {
+        let cases: [(&str, &[usize], &[usize]); 9] = [
+            ("matrix by matrix", &[2, 3], &[3, 4]),
+            ("vector by vector", &[3], &[3]),
+            ("vector by matrix", &[3], &[3, 2]),
+            ("matrix by vector", &[2, 3], &[3]),
+            ("batch by batch", &[2, 2, 3], &[2, 3, 2]),
+            ("batch by matrix", &[2, 2, 3], &[3, 2]),
+            ("repeated batches", &[2, 1, 2, 3], &[3, 3, 1]),
+            ("no rows", &[0, 3], &[3, 2]),
+            ("no inner axis", &[2, 0], &[0, 2]),
+        ];
+        let mut samples: Vec<Sample<T>> = cases
+            .into_iter()
+            .map(|(label, a, b)| {
+                let inputs = [spread(a, -1.0, 1.0, 0), spread(b, -1.0, 1.0, 40)];
+                Sample::new(label, inputs, |x| x[0].matmul(x[1]), |x| slow_product(&x[0], &x[1]))
+            })
+            .collect();
+        for (flip_a, flip_b) in [(true, false), (false, true), (true, true)] {
+            let shape = |flip: bool, rows: usize, columns: usize| if flip { [columns, rows] } else { [rows, columns] };
+            let inputs = [spread(shape(flip_a, 2, 3), -1.0, 1.0, 0), spread(shape(flip_b, 3, 4), -1.0, 1.0, 40)];
+            samples.push(Sample::new(
+                format!("transposed: left {flip_a}, right {flip_b}"),
+                inputs,
+                move |x| turned(flip_a, x[0]).matmul(turned(flip_b, x[1])),
+                move |x| {
+                    let turn = |flip: bool, x: &ArrayD<f64>| if flip { x.t().to_owned() } else { x.clone() };
+                    slow_product(&turn(flip_a, &x[0]), &turn(flip_b, &x[1]))
+                },
+            ));
+        }
+        samples
+    })
 }
 
 fn turned<T: Element>(flip: bool, x: Var<'_, T>) -> Var<'_, T> {

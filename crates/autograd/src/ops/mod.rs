@@ -2,7 +2,10 @@
 
 mod activations;
 mod arithmetic;
+mod cumulative;
 pub mod custom;
+mod diagonal;
+mod einsum;
 pub(crate) mod elementwise;
 mod functions;
 mod index;
@@ -12,24 +15,29 @@ mod layout;
 mod linalg;
 pub(crate) mod list;
 mod matmul;
+mod norm;
 mod random;
 pub(crate) mod real;
 mod reduce;
 mod reduce_samples;
 pub mod registry;
+mod samples;
 mod shape;
 mod slice;
 mod softmax;
+mod sort;
 mod statistics;
 mod windows;
 
 pub use activations::*;
 pub use arithmetic::*;
+pub use einsum::einsum;
 pub use functions::*;
 pub use join::{cat, stack};
 #[cfg(feature = "linalg")]
 pub use linalg::Triangle;
 pub use list::{REGISTRY, visit_rows};
+pub use norm::PowerOfTwo;
 pub use real::{Elementwise, Entry, Formula, Real};
 pub use registry::RowVisitor;
 pub use softmax::Share;

@@ -16,6 +16,8 @@ pub trait Elementwise<const A: usize>: Formula<A> + Copy + Debug + Default + Par
     const NAME: &'static str;
     /// The printed formula: `{0}`, `{1}` stand for the operands.
     const TEXT: &'static str;
+    /// The names of the operands in the printed derivatives.
+    const OPERANDS: [&'static str; A] = ["x"; A];
     /// The printed derivative with respect to each operand.
     const DERIVATIVES: [&'static str; A];
     /// Where each operand is sampled by the proof: an interval on which the function is defined.

@@ -83,7 +83,7 @@ struct ExtremeValue {
 }
 
 /// The mistake of an axis without elements, of which none is the greatest.
-fn check_not_empty(shape: &Shape, axes: &[usize]) -> Result<()> {
+pub(super) fn check_not_empty(shape: &Shape, axes: &[usize]) -> Result<()> {
     match axes.iter().find(|&&axis| shape[axis] == 0) {
         None => Ok(()),
         Some(axis) => {
@@ -91,6 +91,17 @@ fn check_not_empty(shape: &Shape, axes: &[usize]) -> Result<()> {
             Err(Error::new(ErrorKind::Shape, message).hint("nothing has no greatest and no least element"))
         }
     }
+}
+
+/// The mistake of an axis with more places than the element type counts exactly.
+pub(super) fn check_countable<T: Element>(shape: &Shape, axis: usize) -> Result<()> {
+    let (n, most) = (shape[axis], 2.0 / T::EPSILON.to_f64());
+    if n as f64 <= most {
+        return Ok(());
+    }
+    let message = format!("axis {axis} of an operand of shape {shape} has {n} places");
+    let hint = format!("{} counts exactly to {most}; cast to f64", T::NAME);
+    Err(Error::new(ErrorKind::Argument, message).hint(hint))
 }
 
 impl<T: Element> Op<T> for ExtremeValue {
@@ -158,13 +169,7 @@ impl<T: Element> Op<T> for ExtremePlace {
 
     fn shape(&self, inputs: &[&Shape]) -> Result<Shape> {
         check_not_empty(inputs[0], &[self.axis])?;
-        let (n, most) = (inputs[0][self.axis], 2.0 / T::EPSILON.to_f64());
-        if n as f64 > most {
-            let axis = self.axis;
-            let message = format!("axis {axis} of an operand of shape {} has {n} places", inputs[0]);
-            let hint = format!("{} counts exactly to {most}; cast to f64", T::NAME);
-            return Err(Error::new(ErrorKind::Argument, message).hint(hint));
-        }
+        check_countable::<T>(inputs[0], self.axis)?;
         Ok(inputs[0].reduced(&[self.axis], self.keepdim))
     }
 

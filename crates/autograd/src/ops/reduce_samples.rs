@@ -2,7 +2,8 @@
 
 use ndarray::ArrayD;
 
-use super::registry::{Sample, spread};
+use super::registry::{Sample, Text, spread};
+use super::samples::widened;
 use crate::kernels::number::Element;
 use crate::tape::var::Var;
 
@@ -85,12 +86,17 @@ pub(super) fn of_all<T: Element>(
     Sample::new("all", [input], move |x| function(x[0]), move |x| reduced(&x[0], &[0, 1], false, value))
 }
 
+/// What the docs say of `sum`.
+pub(super) const SUM: Text = Text::primitive("y = Σ x over axes", "g, repeated over the axes", "");
+
 /// Samples of `sum`.
 pub(super) fn sum_samples<T: Element>() -> Vec<Sample<T>> {
-    let sum = |x: &[f64]| x.iter().sum();
-    let mut samples = reduction_samples((-2.0, 2.0), true, |x, axes, keepdim| x.sum_axes(axes, keepdim), sum);
-    samples.push(of_all((-2.0, 2.0), |x| x.sum(), sum));
-    samples
+    widened(&|| {
+        let sum = |x: &[f64]| x.iter().sum();
+        let mut samples = reduction_samples((-2.0, 2.0), true, |x, axes, keepdim| x.sum_axes(axes, keepdim), sum);
+        samples.push(of_all((-2.0, 2.0), |x| x.sum(), sum));
+        samples
+    })
 }
 
 fn greatest(x: &[f64]) -> f64 {
@@ -101,18 +107,36 @@ fn least(x: &[f64]) -> f64 {
     x.iter().copied().fold(f64::INFINITY, f64::min)
 }
 
+/// What the docs say of `max`.
+pub(super) const MAX: Text = Text::primitive(
+    "y = max x over axes",
+    "g to the greatest element, shared equally by ties",
+    "where elements tie: shared equally",
+);
+
 /// Samples of `max`.
 pub(super) fn max_samples<T: Element>() -> Vec<Sample<T>> {
-    let mut samples = reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.max_axes(axes, keepdim), greatest);
-    samples.push(of_all((-2.0, 2.0), |x| x.max(), greatest));
-    samples
+    widened(&|| {
+        let mut samples = reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.max_axes(axes, keepdim), greatest);
+        samples.push(of_all((-2.0, 2.0), |x| x.max(), greatest));
+        samples
+    })
 }
+
+/// What the docs say of `min`.
+pub(super) const MIN: Text = Text::primitive(
+    "y = min x over axes",
+    "g to the least element, shared equally by ties",
+    "where elements tie: shared equally",
+);
 
 /// Samples of `min`.
 pub(super) fn min_samples<T: Element>() -> Vec<Sample<T>> {
-    let mut samples = reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.amin(axes, keepdim), least);
-    samples.push(of_all((-2.0, 2.0), |x| x.min(), least));
-    samples
+    widened(&|| {
+        let mut samples = reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.amin(axes, keepdim), least);
+        samples.push(of_all((-2.0, 2.0), |x| x.min(), least));
+        samples
+    })
 }
 
 /// Where in a list the element is that a rule picks.
@@ -125,8 +149,14 @@ fn place_samples<T: Element>(
     function: for<'t> fn(Var<'t, T>, isize, bool) -> Var<'t, T>,
     pick: fn(&[f64]) -> f64,
 ) -> Vec<Sample<T>> {
-    let cases: [(&[usize], isize, bool); 4] =
-        [(&[4], 0, false), (&[2, 3], -1, true), (&[3, 2, 2], 0, false), (&[0, 3], 1, false)];
+    let cases: [(&[usize], isize, bool); 6] = [
+        (&[4], 0, false),
+        (&[1], 0, true),
+        (&[2, 3], -1, true),
+        (&[3, 2, 2], 0, false),
+        (&[1, 2, 1, 3, 2], 3, true),
+        (&[0, 3], 1, false),
+    ];
     let sample = |(shape, axis, keepdim): (&'static [usize], isize, bool)| {
         let counted = axis.rem_euclid(shape.len() as isize) as usize;
         Sample::new(
@@ -137,13 +167,21 @@ fn place_samples<T: Element>(
         )
         .without_derivative()
     };
-    cases.into_iter().map(sample).collect()
+    widened(&|| cases.into_iter().map(sample).collect())
 }
+
+/// What the docs say of `argmax`.
+pub(super) const ARGMAX: Text =
+    Text::primitive("y = the place of the first greatest element along an axis", "none: it has no derivative", "");
 
 /// Samples of `argmax`.
 pub(super) fn argmax_samples<T: Element>() -> Vec<Sample<T>> {
     place_samples(|x, axis, keepdim| x.argmax(axis, keepdim), greatest)
 }
+
+/// What the docs say of `argmin`.
+pub(super) const ARGMIN: Text =
+    Text::primitive("y = the place of the first least element along an axis", "none: it has no derivative", "");
 
 /// Samples of `argmin`.
 pub(super) fn argmin_samples<T: Element>() -> Vec<Sample<T>> {

@@ -5,7 +5,8 @@ use std::panic::Location;
 use ndarray::ArrayD;
 use smallvec::SmallVec;
 
-use super::registry::{Sample, spread};
+use super::registry::{Sample, Text, spread};
+use super::samples::widened;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
@@ -463,61 +464,76 @@ fn reshaping<T: Element>(
     )
 }
 
+/// What the docs say of `reshape`.
+pub(super) const RESHAPE: Text =
+    Text::primitive("y = the elements of x in row-major order under another shape", "g under the shape of x", "");
+
 /// Samples of `reshape` and of what is made of it.
 pub(super) fn reshape_samples<T: Element>() -> Vec<Sample<T>> {
-    vec![
-        reshaping("to a vector", &[2, 3], &[6], |x| x.reshape([6])),
-        reshaping("of a number", &[], &[1, 1], |x| x.reshape([1, 1])),
-        reshaping("of nothing", &[0, 3], &[2, 0], |x| x.reshape([2, 0])),
-        reshaping("one length inferred", &[2, 6], &[3, 2, 2], |x| x.reshape_infer(&[3, -1, 2])),
-        reshaping("flatten", &[2, 3, 2], &[12], |x| x.flatten()),
-        reshaping("flatten a number", &[], &[1], |x| x.flatten()),
-        reshaping("flatten axes 1 to -2", &[2, 3, 2, 2], &[2, 6, 2], |x| x.flatten_axes(1, -2)),
-        reshaping("squeeze", &[1, 3, 1, 2], &[3, 2], |x| x.squeeze()),
-        reshaping("squeeze axis -2", &[1, 3, 1, 2], &[1, 3, 2], |x| x.squeeze_axis(-2)),
-        reshaping("unsqueeze axis -1", &[2, 3], &[2, 3, 1], |x| x.unsqueeze(-1)),
-        reshaping("unsqueeze a number", &[], &[1], |x| x.unsqueeze(0)),
-    ]
+    widened(&|| {
+        vec![
+            reshaping("to a vector", &[2, 3], &[6], |x| x.reshape([6])),
+            reshaping("of a number", &[], &[1, 1], |x| x.reshape([1, 1])),
+            reshaping("of nothing", &[0, 3], &[2, 0], |x| x.reshape([2, 0])),
+            reshaping("one length inferred", &[2, 6], &[3, 2, 2], |x| x.reshape_infer(&[3, -1, 2])),
+            reshaping("flatten", &[2, 3, 2], &[12], |x| x.flatten()),
+            reshaping("flatten a number", &[], &[1], |x| x.flatten()),
+            reshaping("flatten axes 1 to -2", &[2, 3, 2, 2], &[2, 6, 2], |x| x.flatten_axes(1, -2)),
+            reshaping("squeeze", &[1, 3, 1, 2], &[3, 2], |x| x.squeeze()),
+            reshaping("squeeze axis -2", &[1, 3, 1, 2], &[1, 3, 2], |x| x.squeeze_axis(-2)),
+            reshaping("unsqueeze axis -1", &[2, 3], &[2, 3, 1], |x| x.unsqueeze(-1)),
+            reshaping("unsqueeze a number", &[], &[1], |x| x.unsqueeze(0)),
+        ]
+    })
 }
+
+/// What the docs say of `expand`.
+pub(super) const EXPAND: Text = Text::primitive(
+    "y = x repeated along new axes and axes of length 1; repeat and tile are made of it",
+    "Σ g over the repeated axes",
+    "",
+);
 
 /// Samples of `expand`, `repeat` and `tile`.
 pub(super) fn expand_samples<T: Element>() -> Vec<Sample<T>> {
-    let expand = |label: &str, from: &[usize], to: &'static [usize]| {
-        Sample::new(
-            label,
-            [spread(from, -2.0, 2.0, 3)],
-            move |x| x[0].expand(to),
-            move |x| x[0].broadcast(to).map_or_else(|| ArrayD::zeros(vec![]), |x| x.to_owned()),
-        )
-    };
-    // Element j of a repeated axis is element j modulo the length.
-    let repeat = |label: &str, from: &[usize], counts: &'static [usize]| {
-        Sample::new(
-            label,
-            [spread(from, -2.0, 2.0, 3)],
-            move |x| x[0].tile(counts),
-            move |x| {
-                let rank = counts.len().max(x[0].ndim());
-                let at_front = |list: &[usize]| [vec![1; rank - list.len()], list.to_vec()].concat();
-                let (counts, lengths) = (at_front(counts), at_front(x[0].shape()));
-                let shape: Vec<usize> = counts.iter().zip(&lengths).map(|(count, length)| count * length).collect();
-                let new = rank - x[0].ndim();
-                ArrayD::from_shape_fn(shape, |place| {
-                    let own: Vec<usize> = (new..rank).map(|axis| place[axis] % lengths[axis]).collect();
-                    x[0][&*own]
-                })
-            },
-        )
-    };
-    vec![
-        expand("a number", &[], &[2, 3]),
-        expand("inner and new axes", &[3, 1], &[2, 3, 2]),
-        expand("to nothing", &[1, 2], &[0, 2]),
-        expand("an empty axis", &[0, 1], &[0, 3]),
-        repeat("repeat both axes", &[2, 3], &[2, 2]),
-        repeat("repeat with a new axis", &[3], &[2, 2]),
-        repeat("repeat a number", &[], &[3]),
-        repeat("repeat none", &[2], &[0]),
-        repeat("tile the last axis", &[2, 2], &[3]),
-    ]
+    widened(&|| {
+        let expand = |label: &str, from: &[usize], to: &'static [usize]| {
+            Sample::new(
+                label,
+                [spread(from, -2.0, 2.0, 3)],
+                move |x| x[0].expand(to),
+                move |x| x[0].broadcast(to).map_or_else(|| ArrayD::zeros(vec![]), |x| x.to_owned()),
+            )
+        };
+        // Element j of a repeated axis is element j modulo the length.
+        let repeat = |label: &str, from: &[usize], counts: &'static [usize]| {
+            Sample::new(
+                label,
+                [spread(from, -2.0, 2.0, 3)],
+                move |x| x[0].tile(counts),
+                move |x| {
+                    let rank = counts.len().max(x[0].ndim());
+                    let at_front = |list: &[usize]| [vec![1; rank - list.len()], list.to_vec()].concat();
+                    let (counts, lengths) = (at_front(counts), at_front(x[0].shape()));
+                    let shape: Vec<usize> = counts.iter().zip(&lengths).map(|(count, length)| count * length).collect();
+                    let new = rank - x[0].ndim();
+                    ArrayD::from_shape_fn(shape, |place| {
+                        let own: Vec<usize> = (new..rank).map(|axis| place[axis] % lengths[axis]).collect();
+                        x[0][&*own]
+                    })
+                },
+            )
+        };
+        vec![
+            expand("a number", &[], &[2, 3]),
+            expand("inner and new axes", &[3, 1], &[2, 3, 2]),
+            expand("to nothing", &[1, 2], &[0, 2]),
+            expand("an empty axis", &[0, 1], &[0, 3]),
+            repeat("repeat both axes", &[2, 3], &[2, 2]),
+            repeat("repeat with a new axis", &[3], &[2, 2]),
+            repeat("repeat a number", &[], &[3]),
+            repeat("repeat none", &[2], &[0]),
+            repeat("tile the last axis", &[2, 2], &[3]),
+        ]
+    })
 }

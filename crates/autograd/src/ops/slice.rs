@@ -5,7 +5,8 @@ use std::ops::{Bound, RangeBounds};
 use ndarray::{ArrayD, Axis, Slice as Part};
 use smallvec::SmallVec;
 
-use super::registry::{Sample, spread};
+use super::registry::{Sample, Text, spread};
+use super::samples::widened;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::gather::{self, Walk};
 use crate::kernels::number::Element;
@@ -117,6 +118,14 @@ impl<'t, T: Element> Var<'t, T> {
     fn part(self, part: Slice) -> Self {
         let whole = part.step == 1 && part.count == self.shape()[part.axis];
         if whole { self } else { self.tape.record_shared(part, &[self]) }
+    }
+
+    /// The reverse of a slice: the elements of an axis `step` apart from `start` on, along an axis of length `n`, zeros
+    /// between them.
+    #[track_caller]
+    pub(super) fn spaced(self, axis: usize, start: usize, step: usize, n: usize) -> Self {
+        let part = Slice { axis, start, step, count: self.shape()[axis] };
+        self.tape.record_shared(Embed { part, n, fill: 0 }, &[self])
     }
 
     /// `y[.., j, ..] = x[.., start + j, ..]` for `length` places of one axis.
@@ -328,66 +337,89 @@ impl<'t, T: Element> Var<'t, T> {
     }
 }
 
+/// What the docs say of `slice`.
+pub(super) const SLICE: Text =
+    Text::primitive("y[j] = x[start + j step] along an axis; narrow, split, chunk", "g at the places, 0 elsewhere", "");
+
 /// Samples of `slice`, `narrow`, `split` and `chunk`.
 pub(super) fn slice_samples<T: Element>() -> Vec<Sample<T>> {
-    let input = |shape: &[usize]| [spread(shape, -2.0, 2.0, 11)];
-    let part = |axis: usize, part: Part| move |x: &[ArrayD<f64>]| x[0].slice_axis(Axis(axis), part).to_owned();
-    vec![
-        Sample::new("narrow", input(&[5]), |x| x[0].narrow(0, 1, 3), part(0, Part::new(1, Some(4), 1))),
-        Sample::new("narrow axis 1 of 3", input(&[2, 4, 3]), |x| x[0].narrow(1, 2, 2), part(1, Part::from(2..))),
-        Sample::new("narrow to nothing", input(&[2, 3]), |x| x[0].narrow(-1, 3, 0), part(1, Part::from(3..))),
-        Sample::new("step 2", input(&[2, 5]), |x| x[0].slice(1, 1.., 2), part(1, Part::new(1, None, 2))),
-        Sample::new(
-            "step 3, outer axis",
-            input(&[7, 2]),
-            |x| x[0].slice(0, ..=-2, 3),
-            part(0, Part::new(0, Some(-1), 3)),
-        ),
-        Sample::new("negative ends", input(&[5]), |x| x[0].slice(-1, -4..-1, 1), part(0, Part::new(-4, Some(-1), 1))),
-        Sample::new("all", input(&[3]), |x| x[0].slice(0, .., 1), |x| x[0].clone()),
-        Sample::new(
-            "of a transpose, neighbours multiplied",
-            input(&[2, 3]),
-            |x| x[0].t().narrow(0, 0, 2) * x[0].t().narrow(0, 1, 2),
-            |x| {
-                let x = x[0].t().to_owned().into_dyn();
-                ArrayD::from_shape_fn(vec![2, 2], |place| x[[place[0], place[1]]] * x[[place[0] + 1, place[1]]])
-            },
-        ),
-        Sample::new("split", input(&[2, 4]), |x| x[0].split(&[1, 0, 3], 1)[2], part(1, Part::from(1..))),
-        Sample::new("chunk", input(&[7]), |x| x[0].chunk(3, 0)[2], part(0, Part::from(6..))),
-        Sample::new(
-            "chunk, both used",
-            input(&[4, 2]),
-            |x| x[0].chunk(2, 0)[0] * x[0].chunk(2, 0)[1],
-            |x| ArrayD::from_shape_fn(vec![2, 2], |at| x[0][[at[0], at[1]]] * x[0][[at[0] + 2, at[1]]]),
-        ),
-    ]
+    widened(&|| {
+        let input = |shape: &[usize]| [spread(shape, -2.0, 2.0, 11)];
+        let part = |axis: usize, part: Part| move |x: &[ArrayD<f64>]| x[0].slice_axis(Axis(axis), part).to_owned();
+        vec![
+            Sample::new("narrow", input(&[5]), |x| x[0].narrow(0, 1, 3), part(0, Part::new(1, Some(4), 1))),
+            Sample::new("narrow axis 1 of 3", input(&[2, 4, 3]), |x| x[0].narrow(1, 2, 2), part(1, Part::from(2..))),
+            Sample::new("narrow to nothing", input(&[2, 3]), |x| x[0].narrow(-1, 3, 0), part(1, Part::from(3..))),
+            Sample::new("step 2", input(&[2, 5]), |x| x[0].slice(1, 1.., 2), part(1, Part::new(1, None, 2))),
+            Sample::new(
+                "step 3, outer axis",
+                input(&[7, 2]),
+                |x| x[0].slice(0, ..=-2, 3),
+                part(0, Part::new(0, Some(-1), 3)),
+            ),
+            Sample::new(
+                "negative ends",
+                input(&[5]),
+                |x| x[0].slice(-1, -4..-1, 1),
+                part(0, Part::new(-4, Some(-1), 1)),
+            ),
+            Sample::new("all", input(&[3]), |x| x[0].slice(0, .., 1), |x| x[0].clone()),
+            Sample::new(
+                "of a transpose, neighbours multiplied",
+                input(&[2, 3]),
+                |x| x[0].t().narrow(0, 0, 2) * x[0].t().narrow(0, 1, 2),
+                |x| {
+                    let x = x[0].t().to_owned().into_dyn();
+                    ArrayD::from_shape_fn(vec![2, 2], |place| x[[place[0], place[1]]] * x[[place[0] + 1, place[1]]])
+                },
+            ),
+            Sample::new("split", input(&[2, 4]), |x| x[0].split(&[1, 0, 3], 1)[2], part(1, Part::from(1..))),
+            Sample::new("chunk", input(&[7]), |x| x[0].chunk(3, 0)[2], part(0, Part::from(6..))),
+            Sample::new(
+                "chunk, both used",
+                input(&[4, 2]),
+                |x| x[0].chunk(2, 0)[0] * x[0].chunk(2, 0)[1],
+                |x| ArrayD::from_shape_fn(vec![2, 2], |at| x[0][[at[0], at[1]]] * x[0][[at[0] + 2, at[1]]]),
+            ),
+        ]
+    })
 }
+
+/// What the docs say of `pad`.
+pub(super) const PAD: Text = Text::primitive(
+    "y = x with places more at the ends of axes, which hold a number",
+    "the part of g that holds x",
+    "",
+);
 
 /// Samples of `pad`.
 pub(super) fn pad_samples<T: Element>() -> Vec<Sample<T>> {
-    let pad = |label: &str, shape: &[usize], widths: &'static [(usize, usize)], value: f64| {
-        Sample::new(
-            label,
-            [spread(shape, -2.0, 2.0, 11)],
-            move |x| x[0].pad(widths, T::of(value)),
-            move |x| {
-                let lengths: Vec<usize> = x[0].shape().iter().zip(widths).map(|(n, (a, b))| n + a + b).collect();
-                ArrayD::from_shape_fn(lengths, |place| {
-                    let own: Option<Vec<usize>> =
-                        widths.iter().enumerate().map(|(axis, (before, _))| place[axis].checked_sub(*before)).collect();
-                    own.and_then(|own| x[0].get(&*own).copied()).unwrap_or(value)
-                })
-            },
-        )
-    };
-    vec![
-        pad("a vector with zeros", &[3], &[(1, 2)], 0.0),
-        pad("two axes with a number", &[2, 3], &[(1, 0), (2, 1)], -1.5),
-        pad("the inner axis", &[2, 1, 2], &[(0, 0), (0, 0), (1, 1)], 0.5),
-        pad("nothing", &[0, 2], &[(1, 1), (0, 0)], 3.0),
-        pad("by nothing", &[2], &[(0, 0)], 3.0),
-        pad("a number", &[], &[], 3.0),
-    ]
+    widened(&|| {
+        let pad = |label: &str, shape: &[usize], widths: &'static [(usize, usize)], value: f64| {
+            Sample::new(
+                label,
+                [spread(shape, -2.0, 2.0, 11)],
+                move |x| x[0].pad(widths, T::of(value)),
+                move |x| {
+                    let lengths: Vec<usize> = x[0].shape().iter().zip(widths).map(|(n, (a, b))| n + a + b).collect();
+                    ArrayD::from_shape_fn(lengths, |place| {
+                        let own: Option<Vec<usize>> = widths
+                            .iter()
+                            .enumerate()
+                            .map(|(axis, (before, _))| place[axis].checked_sub(*before))
+                            .collect();
+                        own.and_then(|own| x[0].get(&*own).copied()).unwrap_or(value)
+                    })
+                },
+            )
+        };
+        vec![
+            pad("a vector with zeros", &[3], &[(1, 2)], 0.0),
+            pad("two axes with a number", &[2, 3], &[(1, 0), (2, 1)], -1.5),
+            pad("the inner axis", &[2, 1, 2], &[(0, 0), (0, 0), (1, 1)], 0.5),
+            pad("nothing", &[0, 2], &[(1, 1), (0, 0)], 3.0),
+            pad("by nothing", &[2], &[(0, 0)], 3.0),
+            pad("a number", &[], &[], 3.0),
+        ]
+    })
 }

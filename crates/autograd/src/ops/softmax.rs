@@ -7,9 +7,11 @@ use ndarray::ArrayD;
 
 use super::arithmetic::scaled;
 use super::elementwise::{apply, row};
+use super::functions::Equal;
 use super::reduce::{reduce_axes, reduction_formula};
 use super::reduce_samples::{of_all, reduced, reduction_samples};
-use super::registry::{Sample, spread};
+use super::registry::{Sample, Text, spread};
+use super::samples::widened;
 use crate::error::Result;
 use crate::kernels::gather;
 use crate::kernels::number::Element;
@@ -64,7 +66,10 @@ impl<T: Element> Op<T> for LogSumExp {
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
         let x = call.inputs[0];
         let kept = x.shape().reduced(&self.axes, true);
-        let share = apply(Share, [x, call.output.reshape(&kept)]);
+        // Of several infinite elements each would be the whole of the sum: they share it equally.
+        let infinite = apply(Equal, [x, x.tape.scalar(T::INFINITY)]).total(self.axes.clone(), true);
+        let wholes = infinite.maximum(1.0).detach();
+        let share = apply(Share, [x, call.output.reshape(&kept)]) / wholes;
         Pullback::one(scaled(call.cotangent.reshape(kept), share))
     }
 }
@@ -159,7 +164,7 @@ impl<'t, T: Element> Var<'t, T> {
     /// `y = ln Σᵢ exp(xᵢ)` over all elements, of shape `[]`, without overflow. Of nothing it is −∞.
     ///
     /// Elements of −∞ count for nothing; where all are −∞, `y` is, and the derivative is 0: there is no mass to share.
-    /// An element of ∞ makes `y` ∞ and gets the whole cotangent. The derivative is the softmax of `x`.
+    /// An element of ∞ makes `y` ∞ and gets the whole cotangent, several share it. The derivative is the softmax of `x`.
     ///
     /// ```
     /// use wengert_autograd::{Tape, Tensor};
@@ -250,11 +255,23 @@ fn log_sum_exp(x: &[f64]) -> f64 {
     x.iter().map(|element| element.exp()).sum::<f64>().ln()
 }
 
+/// What the docs say of `logsumexp`.
+pub(super) const LOGSUMEXP: Text =
+    Text::primitive("y = ln Σ exp(x) over axes", "g exp(x - y); 0 where y is -inf, shared equally by several inf", "");
+
 /// Samples of `logsumexp`.
 pub(super) fn logsumexp_samples<T: Element>() -> Vec<Sample<T>> {
-    let mut samples =
-        reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.logsumexp_axes(axes, keepdim), log_sum_exp);
-    samples.push(of_all((-2.0, 2.0), |x| x.logsumexp(), log_sum_exp));
+    widened(&|| {
+        let mut samples =
+            reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.logsumexp_axes(axes, keepdim), log_sum_exp);
+        samples.push(of_all((-2.0, 2.0), |x| x.logsumexp(), log_sum_exp));
+        samples
+    })
+}
+
+/// Without those whose rows are all equal: the shares of equal elements are constant, and there is nothing to prove.
+fn differing<T: Element>(mut samples: Vec<Sample<T>>) -> Vec<Sample<T>> {
+    samples.retain(|sample| !sample.label.ends_with("repeated"));
     samples
 }
 
@@ -291,12 +308,18 @@ fn soft_samples<T: Element>(
     samples
 }
 
+/// What the docs say of `softmax`.
+pub(super) const SOFTMAX: Text = Text::primitive("y = exp(x) / Σ exp(x) along an axis", "y g - y Σ y g", "");
+
 /// Samples of `softmax`.
 pub(super) fn softmax_samples<T: Element>() -> Vec<Sample<T>> {
-    soft_samples(|x, axis| x.softmax(axis), |x, sum| (x - sum).exp())
+    differing(widened(&|| soft_samples(|x, axis| x.softmax(axis), |x, sum| (x - sum).exp())))
 }
+
+/// What the docs say of `log_softmax`.
+pub(super) const LOG_SOFTMAX: Text = Text::primitive("y = x - ln Σ exp(x) along an axis", "g - exp(y) Σ g", "");
 
 /// Samples of `log_softmax`.
 pub(super) fn log_softmax_samples<T: Element>() -> Vec<Sample<T>> {
-    soft_samples(|x, axis| x.log_softmax(axis), |x, sum| x - sum)
+    differing(widened(&|| soft_samples(|x, axis| x.log_softmax(axis), |x, sum| x - sum)))
 }

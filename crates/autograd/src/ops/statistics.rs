@@ -1,11 +1,10 @@
-//! Reductions made of others: means, spreads, norms, products, and whether any or all elements hold.
+//! Reductions made of others: means, spreads, products, and whether any or all elements hold.
 
 use super::elementwise::apply;
 use super::functions::Equal;
-use super::real::Real;
 use super::reduce_samples::{of_all, reduction_samples};
-use super::registry::{Sample, spread};
-use crate::error::{Error, ErrorKind, Result};
+use super::registry::{Sample, Text, spread};
+use super::samples::widened;
 use crate::kernels::number::Element;
 use crate::ops::join::cat;
 use crate::tape::var::Var;
@@ -15,19 +14,6 @@ use crate::tensor::shape::Axes;
 /// The number of elements that fall on one place of the result.
 fn count(shape: &Shape, axes: &[usize]) -> usize {
     axes.iter().map(|&axis| shape[axis]).product()
-}
-
-/// `|x|` with the slope 0 at 0.
-fn magnitude<R: Real>(x: R) -> R {
-    let zero = x.constant(0.0);
-    x * (x.gt(zero) - zero.gt(x))
-}
-
-fn checked_power(p: f64) -> Result<()> {
-    match p.is_nan() {
-        false => Ok(()),
-        true => Err(Error::new(ErrorKind::Argument, "the power of a norm is NaN").hint("2 is the Euclidean norm")),
-    }
 }
 
 impl<'t, T: Element> Var<'t, T> {
@@ -176,72 +162,6 @@ impl<'t, T: Element> Var<'t, T> {
         self.with_shape("std_axes", |shape| shape.axes(axes), |x, axes| x.var_over(axes, correction, keepdim).sqrt())
     }
 
-    #[track_caller]
-    fn norm_over(self, p: f64, axes: &[isize], keepdim: bool) -> Self {
-        let sum = |x: Self| x.sum_axes(axes, keepdim);
-        if p == 2.0 {
-            sum(self.square()).sqrt()
-        } else if p == 1.0 {
-            sum(self.map(magnitude))
-        } else if p == 0.0 {
-            sum(self.is_nonzero())
-        } else if p == f64::INFINITY {
-            self.map(magnitude).amax(axes, keepdim)
-        } else if p == f64::NEG_INFINITY {
-            self.map(magnitude).amin(axes, keepdim)
-        } else {
-            let powers = self.map(|x| (x.constant(p) * magnitude(x).ln()).exp());
-            sum(powers).map(|y| (y.ln() / y.constant(p)).exp())
-        }
-    }
-
-    /// `y = (Σᵢ |xᵢ|ᵖ)^(1/p)`: the norm of all elements, of shape `[]`.
-    ///
-    /// `p = 2` is the Euclidean norm, 1 the sum of magnitudes, infinity the greatest magnitude, −infinity the least, 0 the
-    /// number of elements that are not 0. The derivative is 0 at `x = 0` for every `p > 1`, and 0 for an entry of 0
-    /// where `p` is 1. Ties share where `p` is infinite. For other `p` than 1 and infinity the powers may overflow.
-    ///
-    /// # Errors
-    /// Kept on the tape: `p` is NaN; no elements where `p` is infinite.
-    ///
-    /// ```
-    /// use wengert_autograd::{Tape, Tensor};
-    /// let tape = Tape::new();
-    /// let x = tape.input(Tensor::from([3.0, -4.0]));
-    /// assert_eq!(x.norm(2.0).item()?, 5.0);
-    /// let [gx] = x.norm(2.0).grad([x]);                // x / norm
-    /// assert!((gx.value()?.as_slice()[1] - -0.8f64).abs() < 1e-15);
-    /// let [gx] = x.norm(1.0).grad([x]);                // the signs
-    /// assert_eq!(gx.value()?.to_vec(), [1.0, -1.0]);
-    /// # Ok::<(), wengert_autograd::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn norm(self, p: f64) -> Self {
-        self.with_shape("norm", |_| checked_power(p), |x, ()| x.flatten().norm_over(p, &[0], false))
-    }
-
-    /// The norm over some axes; negative axes count from the end. See [`norm`](Var::norm).
-    ///
-    /// # Errors
-    /// Kept on the tape: `p` is NaN; an axis out of range, named twice, or, where `p` is infinite, without elements.
-    ///
-    /// ```
-    /// use wengert_autograd::{Tape, Tensor};
-    /// let tape = Tape::new();
-    /// let x = tape.input(Tensor::from([[3.0, 4.0], [0.0, 0.0]]));
-    /// let y = x.norm_axes(2.0, &[-1], false);
-    /// assert_eq!(y.value()?.to_vec(), [5.0, 0.0]);
-    /// let [gx] = y.sum().grad([x]);
-    /// let gx = gx.value()?;
-    /// assert!((gx.as_slice()[0] - 0.6f64).abs() < 1e-15 && gx.as_slice()[2..] == [0.0, 0.0]);
-    /// # Ok::<(), wengert_autograd::Error>(())
-    /// ```
-    #[track_caller]
-    pub fn norm_axes(self, p: f64, axes: &[isize], keepdim: bool) -> Self {
-        let plan = |shape: &Shape| checked_power(p).and_then(|()| shape.axes(axes));
-        self.with_shape("norm_axes", plan, |x, _| x.norm_over(p, axes, keepdim))
-    }
-
     /// The product along one axis, which stays with length 1: a binary tree, whose derivative is the product of the
     /// other factors without a division, so that it is exact at a zero and at every order.
     #[track_caller]
@@ -305,7 +225,7 @@ impl<'t, T: Element> Var<'t, T> {
 
     /// 1 where an element is not 0, else 0. NaN is not 0.
     #[track_caller]
-    fn is_nonzero(self) -> Self {
+    pub(super) fn is_nonzero(self) -> Self {
         1.0 - apply(Equal, [self, self.tape.scalar(T::of(0.0))])
     }
 
@@ -403,11 +323,16 @@ fn mean(x: &[f64]) -> f64 {
     x.iter().sum::<f64>() / x.len() as f64
 }
 
+/// What the docs say of `mean`.
+pub(super) const MEAN: Text = Text::composed("y = 1/n Σ x over axes", "sum, division", "");
+
 /// Samples of `mean`.
 pub(super) fn mean_samples<T: Element>() -> Vec<Sample<T>> {
-    let mut samples = reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.mean_axes(axes, keepdim), mean);
-    samples.push(of_all((-2.0, 2.0), |x| x.mean(), mean));
-    samples
+    widened(&|| {
+        let mut samples = reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.mean_axes(axes, keepdim), mean);
+        samples.push(of_all((-2.0, 2.0), |x| x.mean(), mean));
+        samples
+    })
 }
 
 fn variance(x: &[f64]) -> f64 {
@@ -418,71 +343,87 @@ fn sample_variance(x: &[f64]) -> f64 {
     variance(x) * x.len() as f64 / (x.len() - 1) as f64
 }
 
+/// What the docs say of `var`.
+pub(super) const VAR: Text = Text::composed("y = 1/(n - correction) Σ (x - mean)² over axes", "mean, square, sum", "");
+
 /// Samples of `var`.
 pub(super) fn var_samples<T: Element>() -> Vec<Sample<T>> {
-    let mut samples = reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.var_axes(axes, 0, keepdim), variance);
-    samples.push(of_all((-2.0, 2.0), |x| x.var(), sample_variance));
-    samples
+    widened(&|| {
+        let mut samples =
+            reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.var_axes(axes, 0, keepdim), variance);
+        samples.push(of_all((-2.0, 2.0), |x| x.var(), sample_variance));
+        samples
+    })
 }
+
+/// What the docs say of `std`.
+pub(super) const STD: Text =
+    Text::composed("y = sqrt(var x) over axes", "var, sqrt", "where all elements are equal: 0");
 
 /// Samples of `std`: over two elements at least, one alone has no derivative.
 pub(super) fn std_samples<T: Element>() -> Vec<Sample<T>> {
-    let mut samples =
-        reduction_samples((-2.0, 2.0), false, |x, axes, keepdim| x.std_axes(axes, 0, keepdim), |x| variance(x).sqrt());
-    samples.retain(|sample| !sample.label.starts_with("[2, 1, 3]") && !sample.label.contains("over []"));
-    samples.push(of_all((-2.0, 2.0), |x| x.std(), |x| sample_variance(x).sqrt()));
-    samples
+    let mut all = widened(&|| {
+        let mut samples = reduction_samples(
+            (-2.0, 2.0),
+            false,
+            |x, axes, keepdim| x.std_axes(axes, 0, keepdim),
+            |x| variance(x).sqrt(),
+        );
+        samples.retain(|sample| !sample.label.starts_with("[2, 1, 3]") && !sample.label.contains("over []"));
+        samples.push(of_all((-2.0, 2.0), |x| x.std(), |x| sample_variance(x).sqrt()));
+        samples
+    });
+    // Equal elements have no spread, and its second derivative there is no number.
+    all.retain(|sample| !sample.label.ends_with("repeated"));
+    all
 }
 
-fn p_norm(x: &[f64], p: f64) -> f64 {
-    x.iter().map(|element| element.abs().powf(p)).sum::<f64>().powf(1.0 / p)
-}
-
-/// Samples of `norm`: off the kinks, at which an entry is 0.
-pub(super) fn norm_samples<T: Element>() -> Vec<Sample<T>> {
-    let greatest = |x: &[f64]| x.iter().fold(0f64, |most, element| most.max(element.abs()));
-    let least = |x: &[f64]| x.iter().fold(f64::INFINITY, |least, element| least.min(element.abs()));
-    let mut samples =
-        reduction_samples((0.3, 2.0), false, |x, axes, keepdim| x.norm_axes(2.0, axes, keepdim), |x| p_norm(x, 2.0));
-    samples.extend([
-        of_all((-2.0, 2.0), |x| x.norm(2.0), |x| p_norm(x, 2.0)),
-        of_all((-2.0, 2.0), |x| x.norm(1.0), |x| p_norm(x, 1.0)),
-        of_all((-2.0, 2.0), |x| x.norm(3.0), |x| p_norm(x, 3.0)),
-        of_all((-2.0, 2.0), |x| x.norm(1.5), |x| p_norm(x, 1.5)),
-        of_all((-2.0, 2.0), |x| x.norm(f64::INFINITY), greatest),
-        of_all((-2.0, 2.0), |x| x.norm(f64::NEG_INFINITY), least),
-    ]);
-    samples
-}
+/// What the docs say of `prod`.
+pub(super) const PROD: Text =
+    Text::composed("y = Π x over axes", "products of halves, a binary tree: exact through zeros", "");
 
 /// Samples of `prod`.
 pub(super) fn prod_samples<T: Element>() -> Vec<Sample<T>> {
-    let product = |x: &[f64]| x.iter().product();
-    let mut samples = reduction_samples((-2.0, 2.0), true, |x, axes, keepdim| x.prod_axes(axes, keepdim), product);
-    samples.push(of_all((-2.0, 2.0), |x| x.prod(), product));
-    samples.push(Sample::new(
-        "seven factors",
-        [spread([7], 0.5, 1.5, 0)],
-        |x| x[0].prod(),
-        |x| ndarray::arr0(x[0].product()).into_dyn(),
-    ));
-    samples
+    widened(&|| {
+        let product = |x: &[f64]| x.iter().product();
+        let mut samples = reduction_samples((-2.0, 2.0), true, |x, axes, keepdim| x.prod_axes(axes, keepdim), product);
+        samples.push(of_all((-2.0, 2.0), |x| x.prod(), product));
+        samples.push(Sample::new(
+            "seven factors",
+            [spread([7], 0.5, 1.5, 0)],
+            |x| x[0].prod(),
+            |x| ndarray::arr0(x[0].product()).into_dyn(),
+        ));
+        samples
+    })
 }
+
+/// What the docs say of `any`.
+pub(super) const ANY: Text =
+    Text::composed("y = 1 if an element is not 0, else 0, over axes", "comparisons, sum: it has no derivative", "");
 
 /// Samples of `any`.
 pub(super) fn any_samples<T: Element>() -> Vec<Sample<T>> {
-    let any = |x: &[f64]| f64::from(u8::from(x.iter().any(|&element| element != 0.0)));
-    let mut samples = reduction_samples((0.5, 2.0), true, |x, axes, keepdim| x.any_axes(axes, keepdim), any);
-    samples.pop();
-    samples.push(of_all((0.0, 0.0), |x| x.any(), any));
-    samples.into_iter().map(Sample::without_derivative).collect()
+    widened(&|| {
+        let any = |x: &[f64]| f64::from(u8::from(x.iter().any(|&element| element != 0.0)));
+        let mut samples = reduction_samples((0.5, 2.0), true, |x, axes, keepdim| x.any_axes(axes, keepdim), any);
+        samples.pop();
+        samples.push(of_all((0.0, 0.0), |x| x.any(), any));
+        samples.into_iter().map(Sample::without_derivative).collect()
+    })
 }
+
+/// What the docs say of `all`.
+pub(super) const ALL: Text =
+    Text::composed("y = 1 if all elements are not 0, else 0, over axes", "comparisons, sum: it has no derivative", "");
 
 /// Samples of `all`.
 pub(super) fn all_samples<T: Element>() -> Vec<Sample<T>> {
-    let all = |x: &[f64]| f64::from(u8::from(x.iter().all(|&element| element != 0.0)));
-    let mut samples = reduction_samples((0.5, 2.0), true, |x, axes, keepdim| x.all_axes(axes, keepdim), all);
-    samples.pop();
-    samples.push(of_all((0.0, 0.0), |x| x.all(), all));
-    samples.into_iter().map(Sample::without_derivative).collect()
+    widened(&|| {
+        let all = |x: &[f64]| f64::from(u8::from(x.iter().all(|&element| element != 0.0)));
+        let mut samples = reduction_samples((0.5, 2.0), true, |x, axes, keepdim| x.all_axes(axes, keepdim), all);
+        samples.pop();
+        samples.push(of_all((0.0, 0.0), |x| x.all(), all));
+        samples.into_iter().map(Sample::without_derivative).collect()
+    })
 }

@@ -79,6 +79,26 @@ pub(crate) fn conditions(function: Function<'_>, inputs: &[Tensor<f64>], order: 
     Ok(conditions)
 }
 
+/// For each element of the gradients of the first order, how large the terms are that it is the sum of, `Σ |w ∂y/∂x|` over
+/// all outputs: they may cancel.
+pub(crate) fn terms(function: Function<'_>, inputs: &[Tensor<f64>]) -> Result<Vec<f64>> {
+    let tape = Tape::new();
+    let x = record(&tape, inputs);
+    let y = function(&x);
+    let weights: Tensor<f64> = weights(&y.shape(), 100);
+    let mut sizes = vec![0.0; inputs.iter().map(Tensor::len).sum()];
+    for element in 0..weights.len() {
+        let one = |i: usize| if i == element { weights.as_slice()[i] } else { 0.0 };
+        let mut sum = (y * tape.constant(Tensor::from_fn(y.shape(), one))).sum();
+        sum = x.iter().fold(sum, |sum, &x| sum + (x * 0.0).sum());
+        let row: Vec<Var<'_, f64>> = x.iter().map(|&x| sum.grad([x])[0]).collect();
+        let row = tape.eval_all(&row)?;
+        let slopes = row.iter().flat_map(|slopes| slopes.as_slice());
+        sizes.iter_mut().zip(slopes).for_each(|(size, slope)| *size += slope.abs());
+    }
+    Ok(sizes)
+}
+
 /// The better of two estimates of each result.
 pub(crate) fn better(first: Vec<Estimate>, second: Vec<Estimate>) -> Vec<Estimate> {
     first.into_iter().zip(second).map(|(a, b)| if b.error < a.error { b } else { a }).collect()

@@ -4,3 +4,6 @@ mod broken;
 mod functions;
 mod proof;
 mod registry;
+mod table;
+#[path = "../written/mod.rs"]
+mod written;

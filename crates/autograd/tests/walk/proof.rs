@@ -5,7 +5,7 @@ use wengert_autograd::check::Difference;
 use wengert_autograd::ops::registry::Sample;
 use wengert_autograd::{Shape, Tape, Tensor, Var};
 
-use crate::functions::{Function, better, conditions, contracted, derivative, derivatives, record, weights};
+use crate::functions::{Function, better, conditions, contracted, derivative, derivatives, record, terms, weights};
 
 /// The worst error of a part, or what is wrong.
 pub(crate) type Verdict = Result<f64, String>;
@@ -174,8 +174,8 @@ pub(crate) fn shared(sample: &Sample<f64>) -> Option<Verdict> {
     })
 }
 
-/// Value and gradient in f32 against f64 at the same point: the rounding of a few operations, times the condition.
-pub(crate) fn single(f32_sample: &Sample<f32>, f64_sample: &Sample<f64>) -> Verdict {
+/// Value and gradient in f32 against f64 at the same point: the rounding of so many operations, times the condition.
+pub(crate) fn single(f32_sample: &Sample<f32>, f64_sample: &Sample<f64>, most: f64) -> Verdict {
     let inputs: Vec<Tensor<f64>> = f32_sample.inputs.iter().map(|input| input.cast()).collect();
     let mut worst = 0.0f64;
     let orders: &[usize] = if f32_sample.differentiable { &[0, 1] } else { &[0] };
@@ -187,13 +187,18 @@ pub(crate) fn single(f32_sample: &Sample<f32>, f64_sample: &Sample<f64>) -> Verd
             false => vec![0.0; high.iter().map(Tensor::len).sum()],
         };
         let low = low.iter().flat_map(|tensor| tensor.as_slice().iter().map(|&x| f64::from(x)));
-        // Terms that cancel are as large as the largest element of the result.
+        // Terms that cancel are at least as large as the largest element of the result.
         let high: Vec<f64> = high.iter().flat_map(|tensor| tensor.to_vec()).collect();
-        let terms = largest(&high);
-        for (i, ((low, high), condition)) in low.zip(&high).zip(conditions).enumerate() {
-            let unit = f64::from(f32::EPSILON) * (high.abs() + condition + terms).max(f64::from(f32::MIN_POSITIVE));
+        let least = largest(&high);
+        let sizes = match order {
+            0 => vec![0.0; high.len()],
+            _ => terms(&*f64_sample.function, &inputs).map_err(text)?,
+        };
+        for (i, (((low, high), condition), size)) in low.zip(&high).zip(conditions).zip(sizes).enumerate() {
+            let magnitude = high.abs() + condition + size.max(least);
+            let unit = f64::from(f32::EPSILON) * magnitude.max(f64::from(f32::MIN_POSITIVE));
             let error = if low == *high { 0.0 } else { (low - high).abs() / unit };
-            if error.is_nan() || error > 8.0 {
+            if error.is_nan() || error > most {
                 return Err(format!("f32, order {order}: element {i} is {low}, in f64 {high} ({error:.1} units)"));
             }
             worst = worst.max(error);

@@ -3,6 +3,7 @@
 mod comparison;
 mod exponential;
 mod hyperbolic;
+mod pairs;
 mod power;
 mod rounding;
 mod special;
@@ -11,6 +12,7 @@ mod trigonometric;
 pub use comparison::*;
 pub use exponential::*;
 pub use hyperbolic::*;
+pub use pairs::*;
 pub use power::*;
 pub use rounding::*;
 pub use special::*;

@@ -3,7 +3,8 @@
 use ndarray::{ArrayD, Dimension, IxDyn};
 
 use crate::kernels::number::Element;
-use crate::ops::registry::{Sample, spread};
+use crate::ops::registry::{Sample, Text, spread};
+use crate::ops::samples::widened;
 use crate::tensor::{IndexTensor, Shape, Tensor};
 
 /// A use of indices: what it shows, the shape of the operand, the axis, the shape of the indices, the indices.
@@ -42,42 +43,54 @@ fn axis_of((_, shape, axis, _, _): Case) -> usize {
     if axis < 0 { shape.len() - axis.unsigned_abs() } else { axis.unsigned_abs() }
 }
 
+/// What the docs say of `index_select`.
+pub(in crate::ops) const INDEX_SELECT: Text =
+    Text::primitive("y[i] = x[indices[i]] along an axis", "g added at the indices, from zeros", "");
+
 /// Samples of `index_select`.
 pub(in crate::ops) fn index_select<T: Element>() -> Vec<Sample<T>> {
-    let sample = |case: Case| {
-        let ((indices, array), axis) = (indices_of(case), axis_of(case));
-        Sample::new(
-            case.0,
-            [spread(case.1, -2.0, 2.0, 0)],
-            move |x| x[0].index_select(case.2, &indices),
-            move |x| {
-                let (before, after) = (&x[0].shape()[..axis], &x[0].shape()[axis + 1..]);
-                ArrayD::from_shape_fn([before, array.shape(), after].concat(), |place| {
-                    let (before, rest) = place.slice().split_at(axis);
-                    let (chosen, after) = rest.split_at(array.ndim());
-                    x[0][&*[before, &[array[chosen]][..], after].concat()]
-                })
-            },
-        )
-    };
-    ROWS.into_iter().map(sample).collect()
+    widened(&|| {
+        let sample = |case: Case| {
+            let ((indices, array), axis) = (indices_of(case), axis_of(case));
+            Sample::new(
+                case.0,
+                [spread(case.1, -2.0, 2.0, 0)],
+                move |x| x[0].index_select(case.2, &indices),
+                move |x| {
+                    let (before, after) = (&x[0].shape()[..axis], &x[0].shape()[axis + 1..]);
+                    ArrayD::from_shape_fn([before, array.shape(), after].concat(), |place| {
+                        let (before, rest) = place.slice().split_at(axis);
+                        let (chosen, after) = rest.split_at(array.ndim());
+                        x[0][&*[before, &[array[chosen]][..], after].concat()]
+                    })
+                },
+            )
+        };
+        ROWS.into_iter().map(sample).collect()
+    })
 }
+
+/// What the docs say of `take`.
+pub(in crate::ops) const TAKE: Text =
+    Text::primitive("y[i] = x[indices[i]] in x read as one row", "g added at the indices, from zeros", "");
 
 /// Samples of `take`.
 pub(in crate::ops) fn take<T: Element>() -> Vec<Sample<T>> {
-    let sample = |case: Case| {
-        let (indices, array) = indices_of(case);
-        Sample::new(
-            case.0,
-            [spread(case.1, -2.0, 2.0, 0)],
-            move |x| x[0].take(&indices),
-            move |x| {
-                let row: Vec<f64> = x[0].iter().copied().collect();
-                array.mapv(|index| row[index])
-            },
-        )
-    };
-    ROWS.into_iter().map(sample).collect()
+    widened(&|| {
+        let sample = |case: Case| {
+            let (indices, array) = indices_of(case);
+            Sample::new(
+                case.0,
+                [spread(case.1, -2.0, 2.0, 0)],
+                move |x| x[0].take(&indices),
+                move |x| {
+                    let row: Vec<f64> = x[0].iter().copied().collect();
+                    array.mapv(|index| row[index])
+                },
+            )
+        };
+        ROWS.into_iter().map(sample).collect()
+    })
 }
 
 /// The place that the index at a position names.
@@ -87,18 +100,24 @@ fn named(place: &IxDyn, axis: usize, index: usize) -> IxDyn {
     named
 }
 
+/// What the docs say of `gather`.
+pub(in crate::ops) const GATHER: Text =
+    Text::primitive("y[i, j] = x[i, indices[i, j]] along an axis", "g added at the indices, from zeros", "");
+
 /// Samples of `gather`.
 pub(in crate::ops) fn gather<T: Element>() -> Vec<Sample<T>> {
-    let sample = |case: Case| {
-        let ((indices, array), axis) = (indices_of(case), axis_of(case));
-        Sample::new(
-            case.0,
-            [spread(case.1, -2.0, 2.0, 0)],
-            move |x| x[0].gather(case.2, &indices),
-            move |x| ArrayD::from_shape_fn(array.raw_dim(), |place| x[0][named(&place, axis, array[&place])]),
-        )
-    };
-    PLACES.into_iter().map(sample).collect()
+    widened(&|| {
+        let sample = |case: Case| {
+            let ((indices, array), axis) = (indices_of(case), axis_of(case));
+            Sample::new(
+                case.0,
+                [spread(case.1, -2.0, 2.0, 0)],
+                move |x| x[0].gather(case.2, &indices),
+                move |x| ArrayD::from_shape_fn(array.raw_dim(), |place| x[0][named(&place, axis, array[&place])]),
+            )
+        };
+        PLACES.into_iter().map(sample).collect()
+    })
 }
 
 /// Samples of `scatter`, and with sums of `scatter_add`.
@@ -125,38 +144,64 @@ fn scattering<T: Element>(adds: bool) -> Vec<Sample<T>> {
     PLACES.into_iter().map(sample).collect()
 }
 
+/// What the docs say of `scatter`.
+pub(in crate::ops) const SCATTER: Text = Text::primitive(
+    "y = x, then y[i, indices[i, j]] = source[i, j] along an axis; the last of equal places wins",
+    "g to x, 0 where overwritten; g at the indices to the source, 0 to what was overwritten later",
+    "",
+);
+
 /// Samples of `scatter`.
 pub(in crate::ops) fn scatter<T: Element>() -> Vec<Sample<T>> {
-    scattering(false)
+    widened(&|| scattering(false))
 }
+
+/// What the docs say of `scatter_add`.
+pub(in crate::ops) const SCATTER_ADD: Text = Text::primitive(
+    "y = x, then y[i, indices[i, j]] += source[i, j] along an axis",
+    "g to x; g at the indices to the source",
+    "",
+);
 
 /// Samples of `scatter_add`.
 pub(in crate::ops) fn scatter_add<T: Element>() -> Vec<Sample<T>> {
-    scattering(true)
+    widened(&|| scattering(true))
 }
+
+/// What the docs say of `masked_fill`.
+pub(in crate::ops) const MASKED_FILL: Text = Text::composed("y = value where the mask is not 0, else x", "where_", "");
 
 /// Samples of `masked_fill`.
 pub(in crate::ops) fn masked_fill<T: Element>() -> Vec<Sample<T>> {
-    let shapes: [(&'static [usize], &'static [usize]); 4] =
-        [(&[2, 3], &[2, 3]), (&[2, 3], &[3]), (&[3], &[2, 1]), (&[0, 2], &[2])];
-    let sample = |(shape, mask): (&'static [usize], &'static [usize])| {
-        Sample::new(
-            format!("{shape:?} with a mask {mask:?}"),
-            [spread(shape, -2.0, 2.0, 0)],
-            move |x| {
-                let mask = Tensor::from_fn(mask, |i| T::of((i % 2) as f64));
-                x[0].masked_fill(x[0].tape.constant(mask), T::of(7.0))
-            },
-            move |x| {
-                let volume: usize = mask.iter().product();
-                let masked =
-                    ArrayD::from_shape_vec(mask, (0..volume).map(|i| i % 2 == 1).collect()).unwrap_or_default();
-                let full = Shape::from(shape).broadcast(&Shape::from(mask)).unwrap_or_default();
-                let (x, masked) = (x[0].broadcast(full.to_vec()), masked.broadcast(full.to_vec()));
-                let (Some(x), Some(masked)) = (x, masked) else { return ArrayD::zeros(vec![]) };
-                ArrayD::from_shape_fn(full.to_vec(), |place| if masked[&place] { 7.0 } else { x[&place] })
-            },
-        )
-    };
-    shapes.into_iter().map(sample).collect()
+    widened(&|| {
+        let shapes: [(&'static [usize], &'static [usize]); 7] = [
+            (&[2, 3], &[2, 3]),
+            (&[2, 3], &[3]),
+            (&[3], &[2, 1]),
+            (&[0, 2], &[2]),
+            (&[], &[]),
+            (&[1], &[3]),
+            (&[1, 2, 1, 2, 1], &[3, 1, 2]),
+        ];
+        let sample = |(shape, mask): (&'static [usize], &'static [usize])| {
+            Sample::new(
+                format!("{shape:?} with a mask {mask:?}"),
+                [spread(shape, -2.0, 2.0, 0)],
+                move |x| {
+                    let mask = Tensor::from_fn(mask, |i| T::of((i % 2) as f64));
+                    x[0].masked_fill(x[0].tape.constant(mask), T::of(7.0))
+                },
+                move |x| {
+                    let volume: usize = mask.iter().product();
+                    let masked =
+                        ArrayD::from_shape_vec(mask, (0..volume).map(|i| i % 2 == 1).collect()).unwrap_or_default();
+                    let full = Shape::from(shape).broadcast(&Shape::from(mask)).unwrap_or_default();
+                    let (x, masked) = (x[0].broadcast(full.to_vec()), masked.broadcast(full.to_vec()));
+                    let (Some(x), Some(masked)) = (x, masked) else { return ArrayD::zeros(vec![]) };
+                    ArrayD::from_shape_fn(full.to_vec(), |place| if masked[&place] { 7.0 } else { x[&place] })
+                },
+            )
+        };
+        shapes.into_iter().map(sample).collect()
+    })
 }

@@ -6,9 +6,42 @@ use super::Triangle;
 use super::reference::{cholesky, each, eigen, eliminate, inverse, orthogonalise, singular};
 use crate::kernels::number::Element;
 use crate::ops::join::cat;
-use crate::ops::registry::{Sample, spread};
+use crate::ops::registry::{Sample, Text, spread};
 use crate::tape::var::Var;
 use crate::tensor::{Shape, Tensor};
+
+pub(in crate::ops) const SOLVE: Text =
+    Text::primitive("x = a⁻¹ b", "s = a⁻ᵀ g to b, −s xᵀ to a", "singular a: an error");
+pub(in crate::ops) const INV: Text = Text::primitive("y = a⁻¹", "−yᵀ g yᵀ", "singular a: an error");
+pub(in crate::ops) const DET: Text =
+    Text::primitive("y = det a", "g y a⁻ᵀ", "singular a: the value is 0, the derivative an error");
+pub(in crate::ops) const LOGDET: Text =
+    Text::primitive("y = ln det a; slogdet: the sign, and ln |det a|", "g a⁻ᵀ", "singular a: an error");
+pub(in crate::ops) const TRIANGULAR_SOLVE: Text = Text::primitive(
+    "x = a⁻¹ b for a triangular a",
+    "s = a⁻ᵀ g to b, the triangle of −s xᵀ to a",
+    "a zero on the diagonal: an error",
+);
+pub(in crate::ops) const CHOLESKY: Text = Text::primitive(
+    "y yᵀ = (a + aᵀ) / 2, y lower triangular",
+    "the symmetric part of y⁻ᵀ Φ(yᵀ g) y⁻¹, Φ the lower triangle with half its diagonal",
+    "not positive definite: an error",
+);
+pub(in crate::ops) const EIGH: Text = Text::primitive(
+    "(a + aᵀ) / 2 = v diag(w) vᵀ, w ascending",
+    "v (diag(gw) + (vᵀ gv) / (wⱼ − wᵢ)) vᵀ, the second term off the diagonal",
+    "equal eigenvalues: no derivative of the vectors",
+);
+pub(in crate::ops) const SVD: Text = Text::primitive(
+    "a = u diag(s) vᵀ, s descending",
+    "u diag(gs) vᵀ, and for the vectors terms divided by sⱼ² − sᵢ²",
+    "equal singular values: no derivative of the vectors; zeros: that of one decomposition",
+);
+pub(in crate::ops) const QR: Text = Text::primitive(
+    "a = q r, the diagonal of r not negative",
+    "(gq + q c) r⁻ᵀ, c the lower triangle of r grᵀ − gqᵀ q made symmetric",
+    "dependent columns: an error",
+);
 
 const SQUARE: [&[usize]; 8] = [&[1, 1], &[2, 2], &[3, 3], &[2, 2, 2], &[2, 1, 2, 2], &[0, 0], &[0, 2, 2], &[3, 0, 0]];
 
