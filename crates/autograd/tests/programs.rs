@@ -6,6 +6,7 @@ mod program;
 
 use program::{Program, programs, sum};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use wengert_autograd::check::{Counts, Difference, GradCheck};
 use wengert_autograd::{Result, Tape, Tensor, Var};
 
