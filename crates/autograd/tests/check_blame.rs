@@ -237,6 +237,58 @@ fn a_rule_wrong_in_the_second_order_only_is_blamed_with_what_is_wrong_inside() {
 }
 
 #[test]
+fn a_rule_wrong_in_the_derivative_by_its_cotangent_is_blamed() {
+    // Right where the cotangent is constant: only what follows makes it depend on the input.
+    let rule: Rule = |_, b, _, g| [Some(g.detach() * b), None];
+    let cut = Wrong { name: "cut", operand: 0, value: |a, b| a * b, rule };
+    let x = [Tensor::from([0.3, -0.6])];
+    let check = GradCheck::new().order(2);
+    let report = check
+        .report(
+            |x| {
+                let slope = x[0].tape().constant(Tensor::from([1.5, -0.7]));
+                x[0].tape().custom(cut, &[x[0].sinh(), slope]).exp()
+            },
+            &x,
+        )
+        .expect("a report");
+    let blame = report.blame.clone().expect("a blame");
+    assert_eq!((blame.op.as_str(), blame.operand, blame.order), ("cut", 0, 2), "{report}");
+    assert_eq!(blame.inner.as_deref(), Some("detach"), "{report}");
+}
+
+#[test]
+fn an_error_that_is_the_same_for_all_elements_is_seen_along_a_direction() {
+    // The sum of the cotangent, added: weights that add up to nothing would hide it.
+    let rule: Rule = |_, _, _, g| [Some(g + 0.01 * g.sum()), Some(g)];
+    let op = Wrong { name: "sum added", operand: 0, value: |a, b| a + b, rule };
+    for length in 1..12 {
+        for seed in 0..10 {
+            let x = [Tensor::full([length], 0.4), Tensor::full([length], 0.7)];
+            let check = GradCheck::new().fast(true).seed(seed);
+            let report = check.report(|x| x[0].tape().custom(op, x), &x).expect("a report");
+            assert_eq!(report.blame.as_ref().map(|blame| blame.operand), Some(0), "{length}, seed {seed}: {report}");
+        }
+    }
+}
+
+#[test]
+fn what_a_direction_saw_is_not_lost_with_elements_that_were_not_drawn() {
+    let rule: Rule = |a, _, _, g| {
+        let one = Tensor::from_fn(a.shape(), |i| f64::from(u8::from(i == 7)));
+        [Some(g * (1.0 + a.tape().constant(one))), Some(g)]
+    };
+    let op = Wrong { name: "one of many", operand: 0, value: |a, b| a + b, rule };
+    for seed in 0..10 {
+        let x = [Tensor::full([100], 0.4), Tensor::full([100], 0.7)];
+        let check = GradCheck::new().fast(true).elements(2).seed(seed);
+        let report = check.report(|x| x[0].tape().custom(op, x), &x).expect("a report");
+        assert!(!report.is_ok() && report.mismatches().next().is_some(), "seed {seed}: {report}");
+        assert_eq!(report.blame.expect("a blame").op, "one of many");
+    }
+}
+
+#[test]
 fn detach_is_named_with_its_line() {
     let x = [Tensor::from([0.3, -0.6])];
     let line = line!() + 1;

@@ -6,7 +6,8 @@ mod program;
 
 use program::{Program, programs, sum};
 use proptest::prelude::*;
-use wengert_autograd::check::Difference;
+use proptest::strategy::ValueTree;
+use wengert_autograd::check::{Counts, Difference, GradCheck};
 use wengert_autograd::{Result, Tape, Tensor, Var};
 
 fn cases(default: u32) -> ProptestConfig {
@@ -154,6 +155,37 @@ proptest! {
         let agrees = (analytic - numeric.value).abs() <= 1e-8 * scale + 2.0 * numeric.error;
         prop_assert!(agrees, "{} and {:?}", analytic, numeric);
     }
+}
+
+/// Every program is right, so a check that calls one wrong is wrong itself: one direction of each input, some elements, or
+/// the second order.
+#[test]
+fn right_programs_raise_no_false_alarm() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut counts, mut second, mut alarms) = (Counts::default(), 0, vec![]);
+    let count = cases(1000).cases;
+    for number in 0..count {
+        let program = programs().new_tree(&mut runner).expect("a program").current();
+        let check = match number % 8 {
+            0 => GradCheck::new().elements(2),
+            1 => GradCheck::new().order(2).fast(true),
+            _ => GradCheck::new().fast(true),
+        };
+        second += u32::from(number % 8 == 1);
+        let report = check.report(|x| program.loss(x[0].tape(), x), &program.inputs()).expect("a report");
+        let Counts { pass, kink, mismatch, unresolved, nondeterministic, not_reached, .. } = report.counts();
+        counts.pass += pass;
+        counts.kink += kink;
+        counts.mismatch += mismatch;
+        counts.unresolved += unresolved;
+        counts.nondeterministic += nondeterministic;
+        counts.not_reached += not_reached;
+        if report.failures().next().is_some() || kink > 0 || report.blame.is_some() {
+            alarms.push(format!("program {number}: {program:?}\n{report}"));
+        }
+    }
+    println!("{count} right programs, {second} of them to the second order: {counts:?}, {} alarms", alarms.len());
+    assert!(alarms.is_empty(), "{} alarms:\n{}", alarms.len(), alarms.join("\n"));
 }
 
 /// A view has its operand's memory, so it and what reads it may be of one pass.

@@ -53,13 +53,18 @@ struct Base<T: Element> {
     random: Vec<bool>,
 }
 
-/// Pseudo-random numbers of magnitude 0.5 to 1.5 and either sign: none is small enough to hide an error, and no two are
-/// alike (the fractional parts of multiples of the golden ratio).
+/// Pseudo-random numbers of magnitude 0.5 to 1.5 and either sign: none is small enough to hide an error. Sign and magnitude
+/// are of a hash, SplitMix64 (G. L. Steele, D. Lea, C. H. Flood, Fast Splittable Pseudorandom Number Generators, 2014): of
+/// the multiples of one number, four in a row can add up to nothing, and hide an error that is the same for all.
 pub(super) fn weights<T: Element>(shape: &Shape, seed: u64) -> Tensor<T> {
     Tensor::from_fn(shape, |i| {
-        let fraction = ((i as f64 + 1.0) * 0.618_033_988_749_894_9 + (seed % 1009) as f64 * 0.754_877_666).fract();
-        let magnitude = 0.5 + (fraction * 8.0).fract();
-        T::of(if fraction < 0.5 { -magnitude } else { magnitude })
+        let state = seed.wrapping_mul(0xd1b5_4a32_d192_ed03).wrapping_add(i as u64 + 1);
+        let mut bits = state.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        let magnitude = 0.5 + (bits >> 12) as f64 / (1u64 << 52) as f64;
+        T::of(if bits & 1 == 0 { -magnitude } else { magnitude })
     })
 }
 
@@ -153,8 +158,9 @@ impl<T: Element> Checker<'_, T> {
         }
         let passed = |comparison: &Comparison| matches!(comparison.verdict, Verdict::Pass | Verdict::NotReached);
         let unclear = !report.comparisons[first..].iter().all(passed) && !self.settings.only_fast;
+        let mut along = vec![];
         if self.settings.fast && unclear {
-            report.comparisons.truncate(first);
+            along = report.comparisons.split_off(first);
             report.notes.push(format!("order {order}: the random direction did not pass, so elements were compared"));
         }
         if !self.settings.fast || unclear {
@@ -162,6 +168,11 @@ impl<T: Element> Checker<'_, T> {
             self.note_what_is_empty(order, &base, report);
             self.elements(order, &base, report);
             self.look_again(order, &base, &mut report.comparisons[first..])?;
+        }
+        // Elements that were not drawn may hold what the direction saw.
+        let mismatch = |comparison: &Comparison| comparison.verdict == Verdict::Mismatch;
+        if self.settings.elements.is_some() && !report.comparisons[first..].iter().any(mismatch) {
+            report.comparisons.extend(along.into_iter().filter(mismatch));
         }
         if self.settings.forward && order == 1 {
             self.forward(&self.base(order)?, report)?;

@@ -123,6 +123,11 @@ impl<T: Element> Tape<T> {
         inner.nodes[id as usize].inputs.iter().map(active).collect()
     }
 
+    /// The value of a node.
+    pub(crate) fn node_value(&self, id: u32) -> Result<Tensor<T>> {
+        Var { tape: self, id }.value()
+    }
+
     /// The values that the kernel of a node read, an operand each; of an operand read through, what lies behind it.
     /// Indices are empty.
     pub(crate) fn operand_values(&self, id: u32) -> Result<Vec<Tensor<T>>> {
