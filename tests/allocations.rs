@@ -80,10 +80,11 @@ fn of_a_run() -> Result<usize> {
 fn of_a_replayed_step(optimizer: impl Optimizer + Clone + 'static) -> Result<usize> {
     let mut rng = rand::rngs::StdRng::seed_from_u64(1);
     let model = Linear::new(20, 10, &mut rng);
-    let mut program = Program::record(&model, &optimizer, |model: &Linear, tape, (x, labels): &(Tensor, IndexTensor)| {
-        loss::cross_entropy(model.forward(tape.constant(x)).tanh(), labels)
-    })?
-    .training(true);
+    let mut program =
+        Program::record(&model, &optimizer, |model: &Linear, tape, (x, labels): &(Tensor, IndexTensor)| {
+            loss::cross_entropy(model.forward(tape.constant(x)).tanh(), labels)
+        })?
+        .training(true);
     let batches = [0.5, 1.5].map(|value| (Tensor::full([16, 20], value), IndexTensor::from(vec![3; 16])));
     let mut count = 0;
     for step in 0..12 {
