@@ -76,6 +76,25 @@ fn of_a_run() -> Result<usize> {
     Ok(count)
 }
 
+/// The allocations of a step that was recorded once and is replayed.
+fn of_a_replayed_step(optimizer: impl Optimizer + Clone + 'static) -> Result<usize> {
+    let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+    let model = Linear::new(20, 10, &mut rng);
+    let mut program =
+        Program::record(&model, &optimizer, |model: &Linear, tape, (x, labels): &(Tensor, IndexTensor)| {
+            loss::cross_entropy(model.forward(tape.constant(x)).tanh(), labels)
+        })?
+        .training(true);
+    let batches = [0.5, 1.5].map(|value| (Tensor::full([16, 20], value), IndexTensor::from(vec![3; 16])));
+    let mut count = 0;
+    for step in 0..12 {
+        let start = COUNT.get();
+        program.step(&batches[step % 2])?;
+        count = COUNT.get() - start;
+    }
+    Ok(count)
+}
+
 #[test]
 fn a_steady_step() -> Result<()> {
     // Workers have lists of memory of their own, and which of them takes a task is chance.
@@ -87,5 +106,7 @@ fn a_steady_step() -> Result<()> {
     assert_eq!(of_a_step(20, 16, 4)?, counts);
     assert_eq!(of_a_step(300, 256, 100)?, counts);
     assert_eq!(of_a_run()?, 0);
+    assert_eq!(of_a_replayed_step(Sgd::new(0.1).momentum(0.9))?, 0);
+    assert_eq!(of_a_replayed_step(Adam::new(0.1))?, 0);
     Ok(())
 }

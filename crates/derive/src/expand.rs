@@ -94,7 +94,7 @@ impl Field<'_> {
         let (path, visitor) = (quote!(path), quote!(visitor));
         let visit = quote_spanned!(at=> <#ty as __wengert::Module<#element>>::#method(#binding, #path, #visitor));
         match self.segment() {
-            Some(segment) => quote!(__wengert::Path::enter(#path, #segment, |#path| #visit);),
+            Some(segment) => quote!(__wengert::Path::enter_field(#path, #segment, |#path| #visit);),
             None => quote!(#visit;),
         }
     }

@@ -39,6 +39,8 @@ pub(crate) struct Core<T: Element> {
     slots: Vec<Slot<T>>,
     /// Whether the state was loaded and no step has compared it with a model.
     loaded: bool,
+    /// The memory of the walk's path.
+    path: Path,
 }
 
 /// The place of a path, looked for at the cursor first: there it is in every step but the first.
@@ -64,17 +66,20 @@ pub(crate) fn not_negative(option: &str, value: f64) -> Result<()> {
 
 impl<T: Element> Core<T> {
     pub(crate) fn new(learning_rate: f64) -> Self {
-        Core { learning_rate, allow_missing: false, slots: Vec::new(), loaded: false }
+        Core { learning_rate, allow_missing: false, slots: Vec::new(), loaded: false, path: Path::default() }
     }
 
     pub(crate) fn step(&mut self, rule: &impl Rule<T>, model: &mut dyn Module<T>, grads: &Gradients<T>) -> Result<()> {
         not_negative("the learning rate", self.learning_rate)?;
         rule.check()?;
-        self.compare(model, grads)?;
+        let mut path = std::mem::take(&mut self.path);
+        let compared = self.compare(&mut path, model, grads);
+        self.path = path;
+        compared?;
         grads.apply_updates(model)?;
         self.loaded = false;
         let (slots, learning_rate, mut cursor) = (&mut self.slots, self.learning_rate, 0);
-        model.visit_mut(&mut Path::default(), &mut |path, parameter| {
+        model.visit_mut(&mut self.path, &mut |path, parameter| {
             let Some(gradient) = grads.get(parameter).filter(|_| parameter.is_trained()) else { return };
             let found = place(slots, cursor, path).unwrap_or_else(|| {
                 let (path, shape) = (path.to_string(), parameter.shape().clone());
@@ -91,14 +96,14 @@ impl<T: Element> Core<T> {
     }
 
     /// Looks for everything that can go wrong before anything is changed.
-    fn compare(&self, model: &dyn Module<T>, grads: &Gradients<T>) -> Result<()> {
+    fn compare(&self, path: &mut Path, model: &dyn Module<T>, grads: &Gradients<T>) -> Result<()> {
         let (mut outcome, mut cursor) = (Ok(()), 0);
         let mut unclaimed: Vec<&str> = match self.loaded {
             true => self.slots.iter().map(|slot| slot.path.as_str()).collect(),
             false => Vec::new(),
         };
         let fresh = self.slots.is_empty() || !self.loaded || self.allow_missing;
-        model.visit(&mut Path::default(), &mut |path, parameter| {
+        model.visit(path, &mut |path, parameter| {
             unclaimed.retain(|&claimed| claimed != path);
             if outcome.is_err() || !parameter.is_trained() {
                 return;

@@ -142,6 +142,8 @@ pub struct Replay<T: Element = f32> {
     /// By identity, ascending.
     parameters: Vec<(ParamId, u32)>,
     gradients: Gradients<T>,
+    /// The memory of the walk's path.
+    path: Path,
 }
 
 impl<T: Element> Replay<T> {
@@ -175,7 +177,15 @@ impl<T: Element> Replay<T> {
         let outputs: SmallVec<[u32; 32]> = recorded.outputs.iter().copied().chain(decisions).collect();
         drop(inner);
         let prepared = tape.prepare(&outputs);
-        Ok(Replay { tape, prepared, recorded, slots, parameters, gradients: Gradients::default() })
+        Ok(Replay {
+            tape,
+            prepared,
+            recorded,
+            slots,
+            parameters,
+            gradients: Gradients::default(),
+            path: Path::default(),
+        })
     }
 
     /// Whether a batch has the shapes of the recorded one.
@@ -247,20 +257,21 @@ impl<T: Element> Replay<T> {
         }
     }
 
-    fn bind_parameters(&self, model: &(impl Module<T> + ?Sized)) -> Result<()> {
-        let inner = &mut *self.tape.inner.borrow_mut();
+    fn bind_parameters(&mut self, model: &(impl Module<T> + ?Sized)) -> Result<()> {
+        let Replay { tape, parameters, path, .. } = self;
+        let inner = &mut *tape.inner.borrow_mut();
         let (mut bound, mut misfit) = (0, None);
-        model.visit(&mut Path::default(), &mut |path, parameter| {
-            let Ok(place) = self.parameters.binary_search_by_key(&parameter.id(), |entry| entry.0) else { return };
-            let node = self.parameters[place].1 as usize;
+        model.visit(path, &mut |path, parameter| {
+            let Ok(place) = parameters.binary_search_by_key(&parameter.id(), |entry| entry.0) else { return };
+            let node = parameters[place].1 as usize;
             if *parameter.shape() != inner.nodes[node].shape {
                 misfit.get_or_insert_with(|| format!("parameter {path:?} has another shape than when it was recorded"));
             }
             inner.values[node] = Some(parameter.value().clone());
             bound += 1;
         });
-        if misfit.is_none() && bound < self.parameters.len() {
-            misfit = Some(format!("{} recorded parameters are not of this model", self.parameters.len() - bound));
+        if misfit.is_none() && bound < parameters.len() {
+            misfit = Some(format!("{} recorded parameters are not of this model", parameters.len() - bound));
         }
         match misfit {
             Some(message) => Err(Error::new(ErrorKind::Replay, message).op("replay")),

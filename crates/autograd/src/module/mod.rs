@@ -144,7 +144,7 @@ impl<T: Element> Clone for Param<T> {
 }
 
 /// Where a parameter lies in a model: field names and positions joined by dots, as in PyTorch's `state_dict`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Path(String);
 
 impl Path {
@@ -154,6 +154,17 @@ impl Path {
         let length = self.0.len();
         let dot = if length == 0 { "" } else { "." };
         let _ = write!(self.0, "{dot}{segment}");
+        visit(self);
+        self.0.truncate(length);
+    }
+
+    /// As [`enter`](Path::enter), for a name that needs no formatting: every step of training walks the model.
+    pub fn enter_field(&mut self, name: &str, visit: impl FnOnce(&mut Path)) {
+        let length = self.0.len();
+        if length > 0 {
+            self.0.push('.');
+        }
+        self.0.push_str(name);
         visit(self);
         self.0.truncate(length);
     }

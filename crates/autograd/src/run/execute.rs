@@ -45,6 +45,8 @@ pub(crate) struct Run<'a, T: Element> {
 pub(crate) struct Memory<T: Element> {
     buffers: SmallVec<[Storage<T>; 32]>,
     pub(crate) results: SmallVec<[Storage<T>; 32]>,
+    /// For registers and for what blocks join to, as long as any pass needed it.
+    scratch: Storage<T>,
 }
 
 impl<T: Element> Memory<T> {
@@ -52,7 +54,21 @@ impl<T: Element> Memory<T> {
         Memory {
             buffers: steps.buffers.iter().map(|&length| Storage::unspecified(length)).collect(),
             results: steps.results.iter().map(|&(_, length)| Storage::unspecified(length)).collect(),
+            scratch: Storage::default(),
         }
+    }
+
+    /// Takes scratch memory of at least a length out.
+    fn take_scratch(&mut self, length: usize) -> Storage<T> {
+        let mut scratch = self.scratch.take();
+        if scratch.len() < length {
+            scratch = Storage::unspecified(length);
+        }
+        if cfg!(debug_assertions) {
+            // An element that is read before it is written is then seen.
+            scratch.make_mut().fill(T::NAN);
+        }
+        scratch
     }
 
     /// Takes the memory of a place out, for writing.
@@ -151,30 +167,34 @@ impl<T: Element> Run<'_, T> {
     }
 
     fn run_fused(&self, fused: &Fused, memory: &mut Memory<T>) -> Result<()> {
-        let mut storages: SmallVec<[Storage<T>; 8]> =
-            fused.stores.iter().map(|&(_, place)| memory.take(place)).collect();
+        let block = block_of::<T>(fused);
+        let blocks = fused.volume.div_ceil(block).max(1);
+        let registers = block.min(fused.volume) * fused.registers;
+        let mut scratch = memory.take_scratch(registers + blocks * fused.joins.len());
+        let mut storages = SmallVec::<[Storage<T>; 8]>::new();
+        storages.extend(fused.stores.iter().map(|&(_, place)| memory.take(place)));
         let load = |load: &super::plan::Load| match load.place {
             Place::Buffer(i) => &memory.buffers[i as usize][..],
             Place::Result(i) => &memory.results[i as usize][..],
             Place::Tape(leaf) => self.leaf(leaf),
         };
-        let pass = Pass {
-            fused,
-            loads: fused.loads.iter().map(load).collect(),
-            rows: fused.instructions.iter().map(|instruction| self.row(instruction)).collect(),
-            joins: fused.joins.iter().map(|&(node, _)| self.join(node)).collect(),
-            block: block_of::<T>(fused),
-        };
-        let blocks = fused.volume.div_ceil(pass.block).max(1);
-        let mut parts = Storage::unspecified(blocks * fused.joins.len());
+        // Filled where they lie: moving lists of this size costs as much as a small pass.
+        let (mut loads, mut rows) = (SmallVec::<[&[T]; 16]>::new(), SmallVec::<[Block<T>; 48]>::new());
+        let mut joins = SmallVec::<[Option<Join<T>>; 4]>::new();
+        loads.extend(fused.loads.iter().map(load));
+        rows.extend(fused.instructions.iter().map(|instruction| self.row(instruction)));
+        joins.extend(fused.joins.iter().map(|&(node, _)| self.join(node)));
+        let (registers, parts) = scratch.make_mut().split_at_mut(registers);
         let stores = storages.iter_mut().map(|storage| &mut storage.make_mut()[..fused.volume]).collect();
-        pass.run(stores, parts.make_mut().chunks_exact_mut(blocks).collect());
-        let joins = std::mem::take(&mut { pass }.joins);
+        let pass = Pass { fused, loads: &loads, rows: &rows, joins: &joins, block };
+        pass.run(registers, stores, parts.chunks_exact_mut(blocks).take(joins.len()).collect());
+        drop(loads);
         for ((&(_, place), join), parts) in fused.joins.iter().zip(joins).zip(parts.chunks_exact(blocks)) {
             let mut storage = memory.take(place);
             storage.make_mut()[0] = join.map_or(T::NAN, |join| join(parts));
             memory.put(place, storage);
         }
+        memory.scratch = scratch;
         let mut done = Ok(());
         for (&(node, place), storage) in fused.stores.iter().zip(storages) {
             done = done.and_then(|()| self.check(self.ids[node as usize], &storage[..fused.volume]));
@@ -239,9 +259,9 @@ type Block<T> = Option<fn(&[&[T]], &mut [T])>;
 /// One pass of a fused group over memory.
 struct Pass<'a, T: Element> {
     fused: &'a Fused,
-    loads: SmallVec<[&'a [T]; 16]>,
-    rows: SmallVec<[Block<T>; 48]>,
-    joins: SmallVec<[Option<Join<T>>; 4]>,
+    loads: &'a [&'a [T]],
+    rows: &'a [Block<T>],
+    joins: &'a [Option<Join<T>>],
     /// The elements of a block.
     block: usize,
 }
@@ -264,12 +284,18 @@ struct Stretch<'a, T> {
 impl<T: Element> Pass<'_, T> {
     /// Runs all blocks, in as many stretches as there are threads: elements do not depend on each other, so the result
     /// does not depend on the number of threads.
-    fn run<'m>(&self, mut stores: SmallVec<[&'m mut [T]; 8]>, mut parts: SmallVec<[&'m mut [T]; 4]>) {
+    /// The registers are those of the calling thread.
+    fn run<'m>(
+        &self,
+        registers: &mut [T],
+        mut stores: SmallVec<[&'m mut [T]; 8]>,
+        mut parts: SmallVec<[&'m mut [T]; 4]>,
+    ) {
         let block = self.block;
         let volume = self.fused.volume;
         let threads = if volume < PARALLEL_ELEMENTS { 1 } else { pool::threads().min(volume / block).max(1) };
         if threads == 1 {
-            self.run_stretch(Stretch { start: 0, stores, parts }, volume);
+            self.run_stretch(registers, Stretch { start: 0, stores, parts }, volume);
             return;
         }
         let length = volume.div_ceil(threads).next_multiple_of(block);
@@ -284,32 +310,33 @@ impl<T: Element> Pass<'_, T> {
             let stretch = stretches[i].lock().ok().and_then(|mut stretch| stretch.take());
             if let Some(stretch) = stretch {
                 let end = (stretch.start + length).min(volume);
-                self.run_stretch(stretch, end);
+                let mut registers = Storage::unspecified(block * self.fused.registers);
+                self.run_stretch(registers.make_mut(), stretch, end);
             }
         });
     }
 
-    fn run_stretch(&self, mut stretch: Stretch<'_, T>, end: usize) {
+    fn run_stretch(&self, memory: &mut [T], mut stretch: Stretch<'_, T>, end: usize) {
         let start = stretch.start;
         let block = self.block.min(end - start);
-        let mut storage = Storage::unspecified(block * self.fused.registers);
-        let mut registers: SmallVec<[&mut [T]; 32]> = match block {
-            0 => return,
-            _ => storage.make_mut().chunks_exact_mut(block).collect(),
-        };
-        for (load, values) in self.fused.loads.iter().zip(&self.loads) {
+        if block == 0 {
+            return;
+        }
+        let mut registers = SmallVec::<[&mut [T]; 32]>::new();
+        registers.extend(memory.chunks_exact_mut(block).take(self.fused.registers));
+        for (load, values) in self.fused.loads.iter().zip(self.loads) {
             if let Pattern::Splat { register } = load.pattern {
                 registers[register as usize].fill(values[0]);
             }
         }
         for low in (start..end).step_by(block) {
             let count = block.min(end - low);
-            for (load, values) in self.fused.loads.iter().zip(&self.loads) {
+            for (load, values) in self.fused.loads.iter().zip(self.loads) {
                 if let Pattern::Repeat { register, lengths, strides } = &load.pattern {
                     gather::repeat(values, lengths, strides, low, &mut registers[*register as usize][..count]);
                 }
             }
-            for (instruction, row) in self.fused.instructions.iter().zip(&self.rows) {
+            for (instruction, row) in self.fused.instructions.iter().zip(self.rows) {
                 let part = Part { low, own: low - start, count };
                 self.instruct(instruction, *row, part, &mut registers, &mut stretch);
             }

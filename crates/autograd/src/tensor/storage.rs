@@ -80,7 +80,8 @@ impl<T: Element> Storage<T> {
 
     /// Whether another tensor has the same memory.
     pub(crate) fn is_shared(&mut self) -> bool {
-        self.0.as_mut().is_some_and(|buffer| Arc::get_mut(buffer).is_none())
+        // There are no weak owners, and no owner can be added while this one is borrowed for writing.
+        self.0.as_ref().is_some_and(|buffer| Arc::strong_count(buffer) > 1)
     }
 
     /// The values for writing; copied first where another tensor shares them.
