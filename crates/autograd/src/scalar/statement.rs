@@ -98,8 +98,21 @@ impl<T: Scalar> Tape<T> {
             0 => Var::constant(value),
             1 => self.unary(value, kept[0].0, kept[0].1),
             2 => Var::recorded(value, self, self.columns.push([kept[0].0, kept[1].0], [kept[0].1, kept[1].1])),
-            _ => self.statement(value, kept.into_iter().take(count)),
+            _ => self.gathered(value, &kept[..count.min(FEW)]),
         }
+    }
+
+    /// Records an operation of three operands or more, none of which is to be left out.
+    #[inline(never)]
+    #[track_caller]
+    fn gathered<'t>(&'t self, value: T, operands: &[(u32, T)]) -> Var<'t, T> {
+        let mut recording = Recording::begin(self, operands.len());
+        recording.head = [operands[0], operands[1]];
+        let Statements { links, partials, .. } = &mut *recording.stream;
+        links.extend(operands[2..].iter().map(|&(link, _)| link));
+        partials.extend(operands[2..].iter().map(|&(_, by)| by));
+        recording.count = operands.len();
+        recording.end(value)
     }
 }
 
