@@ -51,6 +51,13 @@ pub trait Number: Float + AddAssign + Debug {
         Self::weighted(&x, &c)
     }
 
+    /// `sum_i s_i a_i b_i` for at most 16 signs `s`.
+    #[inline(always)]
+    fn signed_dot(signs: &[f64], a: &[Self], b: &[Self]) -> Self {
+        let terms = signs.iter().zip(a.iter().zip(b));
+        terms.fold(Self::plain(0.0), |sum, (&sign, (&a, &b))| sum + Self::plain(sign) * (a * b))
+    }
+
     /// `sum_i x_i²`.
     fn square_norm(x: &[Self]) -> Self {
         x.iter().fold(Self::plain(0.0), |sum, &x| sum + x * x)
@@ -119,6 +126,11 @@ impl<T: Scalar<Base = f64>> Number for Var<'_, T> {
 
     #[inline(always)]
     fn weighted(x: &[Self], c: &[f64]) -> Self {
+        let mut few = [T::of(0.0); 32];
+        if let Some(few) = few.get_mut(..c.len()) {
+            few.iter_mut().zip(c).for_each(|(few, &c)| *few = T::of(c));
+            return scalar::linear_combination(few, x);
+        }
         let c: Vec<T> = c.iter().map(|&c| T::of(c)).collect();
         scalar::linear_combination(&c, x)
     }
@@ -130,6 +142,13 @@ impl<T: Scalar<Base = f64>> Number for Var<'_, T> {
             return Var::constant(terms.fold(T::of(0.0), |sum, term| sum + term));
         }
         scalar::linear_combination(&c.map(T::of), &x)
+    }
+
+    #[inline(always)]
+    fn signed_dot(signs: &[f64], a: &[Self], b: &[Self]) -> Self {
+        let mut all = [T::of(0.0); 16];
+        all.iter_mut().zip(signs).for_each(|(all, &sign)| *all = T::of(sign));
+        scalar::weighted_dot(&all[..signs.len()], a, b)
     }
 
     #[inline(always)]

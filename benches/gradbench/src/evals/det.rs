@@ -20,22 +20,29 @@ impl Det {
     pub fn parse(input: &Value) -> Result<Det> {
         let det = Det { a: json::numbers(input, "A")?, ell: json::size(input, "ell")? };
         // The work grows with the factorial: 13 rows are a minute's, 20 rows a lifetime's.
-        if !(1..=14).contains(&det.ell) {
-            return Err(format!("\"ell\" must be between 1 and 14, not {}", det.ell));
+        if !(1..=LARGEST).contains(&det.ell) {
+            return Err(format!("\"ell\" must be between 1 and {LARGEST}, not {}", det.ell));
         }
         json::expect("A", det.a.len(), det.ell * det.ell)?;
         Ok(det)
     }
 }
 
+/// The most rows.
+const LARGEST: usize = 14;
+const SIGNS: [f64; LARGEST] = [1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0];
+
 /// Rows and columns that are left: each names the one that follows it, and the last place the first one.
-struct Left {
+struct Left<T> {
     rows: Vec<usize>,
     columns: Vec<usize>,
+    /// The entries and minors of one expansion for each size.
+    entries: Vec<T>,
+    minors: Vec<T>,
 }
 
 /// The determinant of the minor of `a`, `n` by `n`, that has the `m` rows and columns that are left.
-fn minor<T: Number>(a: &[T], n: usize, m: usize, left: &mut Left) -> T {
+fn minor<T: Number>(a: &[T], n: usize, m: usize, left: &mut Left<T>) -> T {
     let row = left.rows[n];
     let mut column = left.columns[n];
     if m == 1 {
@@ -43,18 +50,17 @@ fn minor<T: Number>(a: &[T], n: usize, m: usize, left: &mut Left) -> T {
     }
     left.rows[n] = left.rows[row];
     let mut before = n;
-    let mut sum = T::plain(0.0);
+    let place = m * n;
     for j in 0..m {
         left.columns[before] = left.columns[column];
-        let smaller = minor(a, n, m - 1, left);
+        left.minors[place + j] = minor(a, n, m - 1, left);
         left.columns[before] = column;
-        let entry = a[row * n + column];
-        sum = if j % 2 == 0 { sum.add_product(entry, smaller) } else { sum.sub_product(entry, smaller) };
+        left.entries[place + j] = a[row * n + column];
         before = column;
         column = left.columns[column];
     }
     left.rows[n] = row;
-    sum
+    T::signed_dot(&SIGNS[..m], &left.entries[place..place + m], &left.minors[place..place + m])
 }
 
 impl Objective for Det {
@@ -65,6 +71,7 @@ impl Objective for Det {
     fn value<T: Number>(&self, x: &[T]) -> T {
         let next = |_| (1..=self.ell).chain([0]).collect();
         let [rows, columns] = [(), ()].map(next);
-        minor(x, self.ell, self.ell, &mut Left { rows, columns })
+        let [entries, minors] = [(), ()].map(|()| vec![T::plain(0.0); (self.ell + 1) * self.ell]);
+        minor(x, self.ell, self.ell, &mut Left { rows, columns, entries, minors })
     }
 }

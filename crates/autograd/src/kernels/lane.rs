@@ -1,7 +1,5 @@
 //! [`Number`] for the scalar types and for the two kinds of lanes.
 
-use std::ops::{Add, Div, Mul, Neg, Sub};
-
 use super::math::polynomials::Polynomials;
 use super::math::real::{REDUCIBLE, Real};
 use super::math::{error, exponential, gamma, logarithm, rounding, trigonometric};
@@ -21,13 +19,6 @@ pub struct Plain<F>(pub F);
 /// `Ordering`, which the vectoriser does not see through.
 macro_rules! arithmetic {
     ($lane:ident) => {
-        impl<F> $lane<F> {
-            #[inline(always)]
-            fn bare(self) -> F {
-                self.0
-            }
-        }
-
         impl<F: Real> PartialEq for $lane<F> {
             #[inline(always)]
             fn eq(&self, other: &Self) -> bool {
@@ -58,7 +49,7 @@ macro_rules! arithmetic {
             }
         }
 
-        impl<F: Real> Neg for $lane<F> {
+        impl<F: Real> std::ops::Neg for $lane<F> {
             type Output = Self;
             #[inline(always)]
             fn neg(self) -> Self {
@@ -66,18 +57,20 @@ macro_rules! arithmetic {
             }
         }
 
-        arithmetic!($lane, Add add, Sub sub, Mul mul, Div div);
+        $crate::kernels::lane::arithmetic!($lane, Add add, Sub sub, Mul mul, Div div);
     };
     ($lane:ident, $($trait:ident $method:ident),+) => {$(
-        impl<F: Real> $trait for $lane<F> {
+        impl<F: Real> std::ops::$trait for $lane<F> {
             type Output = Self;
             #[inline(always)]
             fn $method(self, other: Self) -> Self {
-                $lane($trait::$method(self.0, other.0))
+                $lane(std::ops::$trait::$method(self.0, other.0))
             }
         }
     )+};
 }
+
+pub(super) use arithmetic;
 
 arithmetic!(Fma);
 arithmetic!(Plain);
@@ -191,6 +184,20 @@ macro_rules! lane {
             }
         }
     };
+}
+
+impl<F> Fma<F> {
+    #[inline(always)]
+    fn bare(self) -> F {
+        self.0
+    }
+}
+
+impl<F> Plain<F> {
+    #[inline(always)]
+    fn bare(self) -> F {
+        self.0
+    }
 }
 
 lane!(Fma, true);

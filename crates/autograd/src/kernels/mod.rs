@@ -8,6 +8,7 @@ pub mod indexing;
 pub mod lane;
 mod lanes;
 pub mod math;
+pub mod native;
 pub mod number;
 pub mod philox;
 mod places;

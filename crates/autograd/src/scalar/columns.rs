@@ -14,13 +14,22 @@ const FIRST: usize = 256;
 /// Records that an index of 32 bits reaches.
 const MOST: usize = u32::MAX as usize;
 
+/// What a tape says that has no number left.
+const FULL: &str = "scalar tape: full, 4294967295 records are the most that it can number; split sums with `Tape::sum`, and recursions with `scalar::checkpointed_loop`";
+
 /// The records of a tape. Always at least record 0.
 pub(super) struct Columns<T> {
     links: Cell<*mut [u32; 2]>,
     partials: Cell<*mut [T; 2]>,
     len: Cell<usize>,
-    /// Of both columns, so that a push compares once. The allocations are at least this large.
+    /// Where the next slow push is, so that a push compares once: at the capacity, or at the first blank record.
+    limit: Cell<usize>,
+    /// Of both columns. The allocations are at least this large.
     capacity: Cell<usize>,
+    /// How many records at the beginning are known to be those of variables, forgotten ones included.
+    blank: Cell<usize>,
+    /// How many of them are not forgotten.
+    leaves: Cell<usize>,
     /// The exact capacities of the allocations.
     allocated: Cell<[usize; 2]>,
 }
@@ -35,11 +44,14 @@ impl<T: Copy> Columns<T> {
             links: Cell::new(std::ptr::null_mut()),
             partials: Cell::new(std::ptr::null_mut()),
             len: Cell::new(0),
+            limit: Cell::new(0),
             capacity: Cell::new(0),
+            blank: Cell::new(0),
+            leaves: Cell::new(0),
             allocated: Cell::new([0, 0]),
         };
         columns.reserve(capacity.saturating_add(1));
-        columns.push([0, 0], [zero, zero]);
+        columns.push_leaves(zero, 1);
         columns
     }
 
@@ -48,8 +60,8 @@ impl<T: Copy> Columns<T> {
     #[track_caller]
     pub(super) fn push(&self, links: [u32; 2], partials: [T; 2]) -> u32 {
         let place = self.len.get();
-        if place == self.capacity.get() {
-            self.grow();
+        if place == self.limit.get() {
+            self.make_room();
         }
         // SAFETY: place < capacity, and both allocations have that many places. Nothing else holds a reference into
         // them: slices are given out by `records` only, which is given back before the next push.
@@ -61,15 +73,60 @@ impl<T: Copy> Columns<T> {
         place as u32
     }
 
+    /// Appends records of variables, which have no operands, and gives the place of the first.
+    #[track_caller]
+    pub(super) fn push_leaves(&self, zero: T, count: usize) -> u32 {
+        let place = self.len.get();
+        if count > self.capacity.get() - place {
+            assert!(count <= MOST - place, "{FULL}");
+            self.reserve((2 * place).max(place + count).clamp(FIRST, MOST));
+        }
+        let (end, blank) = (place + count, self.blank.get());
+        for place in place.max(blank)..end {
+            // SAFETY: place < end <= capacity, and both allocations have that many places; as for `push`.
+            unsafe {
+                self.links.get().add(place).write([0, 0]);
+                self.partials.get().add(place).write([zero, zero]);
+            }
+        }
+        self.len.set(end);
+        if place == self.leaves.get() {
+            // Whatever lay beyond the place was forgotten.
+            self.leaves.set(end);
+            self.blank.set(blank.max(end));
+        }
+        self.set_limit();
+        place as u32
+    }
+
+    /// How many records at the beginning are those of variables, record 0 included.
+    #[inline(always)]
+    pub(super) fn leaves(&self) -> usize {
+        self.leaves.get()
+    }
+
+    /// The next push that has to look: it overwrites a forgotten variable, or is beyond the capacity.
+    fn set_limit(&self) {
+        let len = self.len.get();
+        self.limit.set(if len < self.blank.get() { len } else { self.capacity.get() });
+    }
+
+    /// Before a push to the place `limit`.
     #[cold]
     #[inline(never)]
     #[track_caller]
+    fn make_room(&self) {
+        self.blank.set(self.blank.get().min(self.len.get()));
+        if self.len.get() == self.capacity.get() {
+            self.grow();
+        }
+        self.set_limit();
+    }
+
+    #[track_caller]
     fn grow(&self) {
         let len = self.len.get();
-        assert!(
-            len < MOST,
-            "scalar tape: full, 4294967295 records are the most that it can number; split sums with `Tape::sum`, and recursions with `scalar::checkpointed_loop`"
-        );
+        assert!(len < MOST, "{FULL}");
         self.reserve((2 * len).clamp(FIRST, MOST));
     }
 
@@ -104,6 +161,8 @@ impl<T: Copy> Columns<T> {
     /// Forgets the records from `len` on, never record 0. The memory stays.
     pub(super) fn truncate(&self, len: usize) {
         self.len.set(self.len.get().min(len.max(1)));
+        self.leaves.set(self.leaves.get().min(self.len.get()));
+        self.set_limit();
     }
 
     /// How many records there is memory for.
@@ -158,6 +217,31 @@ impl<T: Scalar> Columns<T> {
         }
     }
 }
+
+/// `operands[i] += adjoint * partials[i]`; the adjoint isn't exactly zero in every lane, and no partial is.
+#[inline(always)]
+pub(super) fn pass_all<T: Scalar, const L: usize>(
+    adjoints: &mut [[T; L]],
+    links: &[u32],
+    adjoint: [T; L],
+    partials: &[T],
+) {
+    for (links, partials) in links.chunks(RUN).zip(partials.chunks(RUN)) {
+        let first = links[0];
+        // Operands that were recorded one after the other, as variables are, take no scattering.
+        let apart = (0u32..).zip(links).fold(0, |apart, (i, &link)| apart | (link ^ first.wrapping_add(i)));
+        if apart == 0
+            && let Some(operands) = adjoints.get_mut(first as usize..first as usize + links.len())
+        {
+            operands.iter_mut().zip(partials).for_each(|(operand, &by)| pass(operand, adjoint, by));
+        } else {
+            links.iter().zip(partials).for_each(|(&link, &by)| pass(&mut adjoints[link as usize], adjoint, by));
+        }
+    }
+}
+
+/// Operands of a statement that are looked at together.
+const RUN: usize = 64;
 
 /// `operand += adjoint * partial`, lane by lane.
 #[inline(always)]

@@ -67,7 +67,7 @@ impl<T: Scalar> Active for Dual<T> {
     #[track_caller]
     fn row<F: Elementwise<A>, const A: usize>(function: F, operands: [Self; A]) -> Self {
         let x = operands.map(|operand| operand.value);
-        let y = T::apply(function, x);
+        let y = T::evaluate(function, x);
         let mut derivative: Option<T> = None;
         for (i, operand) in operands.into_iter().enumerate() {
             // By the zero rule nothing comes of an operand that doesn't move.

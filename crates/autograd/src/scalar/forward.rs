@@ -3,8 +3,9 @@
 use super::columns::pass;
 use super::number::Scalar;
 use super::reverse::start;
-use super::tape::Tape;
+use super::tape::{Statements, Tape};
 use super::var::Var;
+use crate::kernels::dispatch::{self, Kernel};
 
 /// The derivatives of everything on the tape along `L` directions.
 #[derive(Debug)]
@@ -59,24 +60,51 @@ impl<T: Scalar> Tape<T> {
             let place = &mut lanes[x.record() as usize];
             *place = std::array::from_fn(|lane| place[lane] + direction[lane]);
         }
-        let statements = self.statements.borrow();
-        let mut heads = statements.heads.iter().peekable();
-        let mut further = 0;
+        let statements = &*self.statements.borrow();
+        let first = self.columns.leaves();
         self.columns.records(|links, partials| {
-            for (record, (&[first, second], &[by_first, by_second])) in links.iter().zip(partials).enumerate() {
-                // A variable has no operands, and keeps its direction.
-                let mut tangent = lanes[record];
-                pass(&mut tangent, lanes[first as usize], by_first);
-                pass(&mut tangent, lanes[second as usize], by_second);
-                if let Some(&[_, count]) = heads.next_if(|head| head[0] as usize == record) {
-                    for operand in further..further + count as usize {
-                        pass(&mut tangent, lanes[statements.links[operand] as usize], statements.partials[operand]);
-                    }
-                    further += count as usize;
-                }
-                lanes[record] = tangent;
-            }
+            let push = Push { links, partials, statements, lanes, first };
+            // One lane has nothing to gain from wider instructions.
+            if L == 1 { push.run::<false>() } else { dispatch::run(push) }
         });
         Tangents { tape: self, tangents }
+    }
+}
+
+/// The loop over the records from `first` on; those before are variables, and keep their directions.
+struct Push<'a, T, const L: usize> {
+    links: &'a [[u32; 2]],
+    partials: &'a [[T; 2]],
+    statements: &'a Statements<T>,
+    lanes: &'a mut [[T; L]],
+    first: usize,
+}
+
+impl<T: Scalar, const L: usize> Kernel for Push<'_, T, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Push { links, partials, statements, lanes, first } = self;
+        let mut heads = statements.heads.iter().peekable();
+        let mut further = 0;
+        for (record, (&[left, right], &[by_left, by_right])) in links.iter().zip(partials).enumerate().skip(first) {
+            // A variable has no operands, and keeps its direction.
+            let mut tangent = lanes[record];
+            if left != 0 {
+                pass(&mut tangent, lanes[left as usize], by_left);
+            }
+            if right != 0 {
+                pass(&mut tangent, lanes[right as usize], by_right);
+            }
+            if let Some(&[_, count]) = heads.next_if(|head| head[0] as usize == record) {
+                let operands = further..further + count as usize;
+                for (&link, &by) in statements.links[operands.clone()].iter().zip(&statements.partials[operands]) {
+                    pass(&mut tangent, lanes[link as usize], by);
+                }
+                further += count as usize;
+            }
+            lanes[record] = tangent;
+        }
     }
 }

@@ -63,7 +63,7 @@ impl<T: Scalar, const N: usize> Active for DualVector<T, N> {
     #[track_caller]
     fn row<F: Elementwise<A>, const A: usize>(function: F, operands: [Self; A]) -> Self {
         let x = operands.map(|operand| operand.value);
-        let y = T::apply(function, x);
+        let y = T::evaluate(function, x);
         let mut derivatives = [T::of(0.0); N];
         for (i, operand) in operands.iter().enumerate() {
             let Some(partial) = partial::<T, F, A>(i, x, y) else { continue };

@@ -19,7 +19,7 @@
 //! |---|---|
 //! | a gradient | [`grad`], or [`Tape::value_and_grad`] again and again in the same memory |
 //! | a sum over many data | [`Tape::sum`]: memory for one term |
-//! | sums and products of many numbers | [`dot`], [`sum`], [`sqnorm`], [`logsumexp`], [`linear_combination`]: one record each |
+//! | sums and products of many numbers | [`dot`], [`sum`], [`sqnorm`], [`logsumexp`], [`linear_combination`], [`weighted_dot`]: one record each |
 //! | a function of a few numbers | [`Dual`], [`DualVector`] |
 //! | second and higher derivatives | [`hvp`], [`hessian`]; a [`derivative`] within a [`derivative`] |
 //! | matrices of derivatives, mostly zeros | [`sparse_jacobian`], [`sparse_hessian`] |
@@ -65,7 +65,7 @@ pub use lanes::DualVector;
 pub use number::Scalar;
 pub use reverse::{Adjoints, LaneAdjoints};
 pub use sparse::{SparseMatrix, sparse_hessian, sparse_jacobian};
-pub use statement::{dot, linear_combination, logsumexp, sqnorm, sum};
+pub use statement::{dot, linear_combination, logsumexp, sqnorm, sum, weighted_dot};
 pub use tape::Tape;
 pub use transform::{derivative, grad, hessian, hvp, jacobian, value_and_grad};
 pub use var::Var;

@@ -5,6 +5,7 @@ use std::fmt::{Debug, Display};
 use num_traits::{Float, FloatConst, FromPrimitive};
 
 use crate::kernels::block::map;
+use crate::kernels::native::Native;
 use crate::kernels::number::{Element, Number};
 use crate::ops::{Elementwise, Exp, Real};
 
@@ -36,6 +37,13 @@ pub trait Scalar: Real + PartialOrd + Debug + Display {
         self + adjoint.scaled(partial)
     }
 
+    /// The value of a row of the registry.
+    #[inline(always)]
+    #[track_caller]
+    fn evaluate<F: Elementwise<A>, const A: usize>(function: F, operands: [Self; A]) -> Self {
+        Self::apply(function, operands)
+    }
+
     /// Replaces each number by `e` to its power.
     #[track_caller]
     fn exp_all(numbers: &mut [Self]) {
@@ -50,8 +58,10 @@ pub trait Scalar: Real + PartialOrd + Debug + Display {
 }
 
 macro_rules! plain {
-    ($($float:ident)*) => {$(
+    ($($float:ident { $($evaluate:tt)* })*) => {$(
         impl Scalar for $float {
+            $($evaluate)*
+
             type Base = $float;
 
             #[inline(always)]
@@ -85,7 +95,15 @@ macro_rules! plain {
     )*};
 }
 
-plain!(f32 f64);
+plain! {
+    f32 {}
+    f64 {
+        #[inline(always)]
+        fn evaluate<F: Elementwise<A>, const A: usize>(_: F, operands: [f64; A]) -> f64 {
+            F::value(operands.map(Native)).0
+        }
+    }
+}
 
 /// A value in a derivative rule: multiplies plainly, and knows the cotangent 1, so that a partial derivative comes out
 /// of the rule without a factor.
@@ -148,7 +166,7 @@ impl<T: Scalar> Real for Partial<T> {
     #[inline(always)]
     #[track_caller]
     fn apply<F: Elementwise<A>, const A: usize>(function: F, operands: [Self; A]) -> Self {
-        Partial::new(T::apply(function, operands.map(|operand| operand.value)))
+        Partial::new(T::evaluate(function, operands.map(|operand| operand.value)))
     }
 
     #[inline(always)]

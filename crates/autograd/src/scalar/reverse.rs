@@ -1,6 +1,6 @@
 //! The sweeps over a scalar tape: backwards for adjoints. Must know no function by name.
 
-use super::columns::{Columns, pass};
+use super::columns::{Columns, pass_all};
 use super::number::Scalar;
 use super::tape::Tape;
 use super::var::Var;
@@ -124,6 +124,11 @@ impl<T: Scalar> Tape<T> {
 
     /// Passes adjoints from the record `high` down to those above `low`.
     pub(super) fn sweep_down<const L: usize>(&self, adjoints: &mut [[T; L]], low: usize, high: usize) {
+        // Variables at the beginning pass nothing on.
+        let low = low.max(self.columns.leaves() - 1);
+        if low >= high {
+            return;
+        }
         let statements = self.statements.borrow();
         let mut count = statements.heads.partition_point(|&[record, _]| record as usize <= high);
         let further: usize = statements.heads[count..].iter().map(|&[_, count]| count as usize).sum();
@@ -138,9 +143,7 @@ impl<T: Scalar> Tape<T> {
                 let adjoint = adjoints[record];
                 let start = end - operands as usize;
                 if adjoint.iter().any(|lane| !lane.is_exactly(0.0)) {
-                    for (&link, &by) in statements.links[start..end].iter().zip(&statements.partials[start..end]) {
-                        pass(&mut adjoints[link as usize], adjoint, by);
-                    }
+                    pass_all(adjoints, &statements.links[start..end], adjoint, &statements.partials[start..end]);
                 }
                 // The record itself has two more operands, and is the first of the next stretch.
                 (count, end, high) = (count - 1, start, record);

@@ -25,6 +25,8 @@ impl<'t, T: Scalar> Recording<'t, T> {
     fn begin(tape: &'t Tape<T>, most: usize) -> Self {
         let mut stream = tape.statements.borrow_mut();
         let Statements { links, partials, .. } = &mut *stream;
+        // Where arithmetic on the values of a statement panicked, partials may be left.
+        partials.truncate(links.len());
         if links.try_reserve(most).and_then(|()| partials.try_reserve(most)).is_err() {
             panic!("scalar tape: no memory for a statement of {most} operands");
         }
@@ -67,6 +69,9 @@ impl<'t, T: Scalar> Recording<'t, T> {
     }
 }
 
+/// Statements of at most so many operands are gathered before they are recorded.
+const FEW: usize = 6;
+
 impl<T: Scalar> Tape<T> {
     /// Records an operation of many operands, each with its partial derivative.
     #[inline]
@@ -76,6 +81,39 @@ impl<T: Scalar> Tape<T> {
         operands.for_each(|(operand, by)| recording.add(operand, by));
         recording.end(value)
     }
+
+    /// Records an operation of a few operands; most are of one or two once the zeros are left out.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn few<'t>(&'t self, value: T, operands: impl Iterator<Item = (u32, T)>) -> Var<'t, T> {
+        let (mut kept, mut count) = ([(0, T::of(0.0)); FEW], 0);
+        for (operand, by) in operands {
+            // What isn't kept is overwritten by the next one.
+            if let Some(place) = kept.get_mut(count) {
+                *place = (operand, by);
+            }
+            count += usize::from(operand != 0 && !by.is_exactly(0.0));
+        }
+        match count {
+            0 => Var::constant(value),
+            1 => self.unary(value, kept[0].0, kept[0].1),
+            2 => Var::recorded(value, self, self.columns.push([kept[0].0, kept[1].0], [kept[0].1, kept[1].1])),
+            _ => self.gathered(value, &kept[..count.min(FEW)]),
+        }
+    }
+
+    /// Records an operation of three operands or more, none of which is to be left out.
+    #[inline(never)]
+    #[track_caller]
+    fn gathered<'t>(&'t self, value: T, operands: &[(u32, T)]) -> Var<'t, T> {
+        let mut recording = Recording::begin(self, operands.len());
+        recording.head = [operands[0], operands[1]];
+        let Statements { links, partials, .. } = &mut *recording.stream;
+        links.extend(operands[2..].iter().map(|&(link, _)| link));
+        partials.extend(operands[2..].iter().map(|&(_, by)| by));
+        recording.count = operands.len();
+        recording.end(value)
+    }
 }
 
 /// The tape of several numbers, if any of them is on one.
@@ -83,22 +121,20 @@ impl<T: Scalar> Tape<T> {
 #[track_caller]
 fn tape_of<'t, T: Scalar>(numbers: &[Var<'t, T>]) -> Option<&'t Tape<T>> {
     let tape = numbers.iter().find_map(|x| x.tape())?;
-    for x in numbers {
-        Var::common(Some(tape), x.tape());
+    let other = |x: &Var<'t, T>| x.tape().is_some_and(|other| !std::ptr::eq(tape, other));
+    if numbers.iter().fold(false, |mixed, x| mixed | other(x)) {
+        numbers.iter().for_each(|x| _ = Var::common(Some(tape), x.tape()));
     }
     Some(tape)
 }
 
 /// Records a statement: one partial derivative for each of the numbers.
-#[inline]
+#[inline(always)]
 #[track_caller]
 fn record<'t, T: Scalar>(x: &[Var<'t, T>], value: T, by: impl Fn(usize) -> T) -> Var<'t, T> {
     let Some(tape) = tape_of(x) else { return Var::constant(value) };
-    let mut recording = Recording::begin(tape, x.len());
-    for (i, x) in x.iter().enumerate() {
-        recording.add(x.record(), by(i));
-    }
-    recording.end(value)
+    let operands = x.iter().enumerate().map(|(i, x)| (x.record(), by(i)));
+    if x.len() <= FEW { tape.few(value, operands) } else { tape.statement(value, operands) }
 }
 
 #[track_caller]
@@ -143,11 +179,12 @@ pub fn dot<'t, T: Scalar>(x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
     same_length("dot", x.len(), y.len());
     let value = x.iter().zip(y).fold(T::of(0.0), |sum, (x, y)| sum + x.value() * y.value());
     let Some(tape) = Var::common(tape_of(x), tape_of(y)) else { return Var::constant(value) };
-    let mut recording = Recording::begin(tape, 2 * x.len());
-    for (x, y) in x.iter().zip(y) {
-        recording.add(x.record(), y.value());
-        recording.add(y.record(), x.value());
+    let operands = x.iter().zip(y).flat_map(|(x, y)| [(x.record(), y.value()), (y.record(), x.value())]);
+    if 2 * x.len() <= FEW {
+        return tape.few(value, operands);
     }
+    let mut recording = Recording::begin(tape, 2 * x.len());
+    operands.for_each(|(operand, by)| recording.add(operand, by));
     recording.end(value)
 }
 
@@ -165,10 +202,41 @@ pub fn dot<'t, T: Scalar>(x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
 /// assert_eq!(y.backward().wrt_all(&x), [0.5, 0.0, 2.0]);
 /// ```
 #[track_caller]
+#[inline]
 pub fn linear_combination<'t, T: Scalar>(coefficients: &[T], x: &[Var<'t, T>]) -> Var<'t, T> {
     same_length("linear_combination", coefficients.len(), x.len());
     let value = coefficients.iter().zip(x).fold(T::of(0.0), |sum, (&c, x)| sum + c * x.value());
     record(x, value, |i| coefficients[i])
+}
+
+/// `Σ cᵢ xᵢ yᵢ` with numbers c, as one operation; 0 for none.
+///
+/// # Panics
+/// Where the lengths differ, or numbers are of two tapes.
+///
+/// ```
+/// use wengert_autograd::scalar::{Tape, weighted_dot};
+/// let tape = Tape::new();
+/// let x = tape.vars(&[1.0, 2.0, 3.0, 4.0]);
+/// let y = weighted_dot(&[1.0, -1.0], &[x[0], x[1]], &[x[3], x[2]]);        // a determinant: x₀ x₃ - x₁ x₂
+/// assert_eq!(y.value(), -2.0);
+/// assert_eq!(y.backward().wrt_all(&x), [4.0, -3.0, -2.0, 1.0]);
+/// ```
+#[track_caller]
+#[inline]
+pub fn weighted_dot<'t, T: Scalar>(coefficients: &[T], x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
+    same_length("weighted_dot", coefficients.len(), x.len());
+    same_length("weighted_dot", x.len(), y.len());
+    let triples = || coefficients.iter().zip(x.iter().zip(y));
+    let value = triples().fold(T::of(0.0), |sum, (&c, (x, y))| sum + c * (x.value() * y.value()));
+    let Some(tape) = Var::common(tape_of(x), tape_of(y)) else { return Var::constant(value) };
+    let operands = triples().flat_map(|(&c, (x, y))| [(x.record(), c * y.value()), (y.record(), c * x.value())]);
+    if 2 * x.len() <= FEW {
+        return tape.few(value, operands);
+    }
+    let mut recording = Recording::begin(tape, 2 * x.len());
+    operands.for_each(|(operand, by)| recording.add(operand, by));
+    recording.end(value)
 }
 
 /// `Σ xᵢ²`, as one operation; 0 for none.
@@ -207,31 +275,78 @@ pub fn sqnorm<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
 /// ```
 #[track_caller]
 pub fn logsumexp<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
-    let largest = x.iter().fold(-infinity::<T>(), |largest, x| {
-        let base = x.value().base();
-        if base > largest || Number::is_nan(base) { base } else { largest }
-    });
+    let largest = largest(x);
     if largest == -infinity::<T>() {
         return Var::constant(T::of_base(largest));
     }
     let shift = T::of_base(largest);
-    let tape = tape_of(x);
-    let mut shares = tape.map_or_else(Vec::new, |tape| tape.spare.take());
-    shares.clear();
-    shares.extend(x.iter().map(|x| {
-        // The difference of two infinities would be NaN; that of others carries a derivative.
-        let same_infinity = x.value().base() == largest && largest == infinity::<T>();
-        if same_infinity { T::of(0.0) } else { x.value() - shift }
-    }));
-    T::exp_all(&mut shares);
-    let total = shares.iter().fold(T::of(0.0), |sum, &share| sum + share);
-    let inverse = T::of(1.0) / total;
-    let y = record(x, shift + Real::ln(total), |i| shares[i] * inverse);
-    if let Some(tape) = tape {
-        tape.spare.set(shares);
+    // The difference of two infinities would be NaN; that of others carries a derivative.
+    let apart = |x: &Var<'t, T>| match x.value().base() == largest && largest == infinity::<T>() {
+        true => T::of(0.0),
+        false => x.value() - shift,
+    };
+    let Some(tape) = tape_of(x) else {
+        let mut shares: Vec<T> = x.iter().map(apart).collect();
+        T::exp_all(&mut shares);
+        return Var::constant(shift + Real::ln(total(&shares)));
+    };
+    let (head, tail) = x.split_at(x.len().min(2));
+    let mut recording = Recording::begin(tape, tail.len());
+    let mut first = [T::of(0.0); 2];
+    first.iter_mut().zip(head).for_each(|(share, x)| *share = apart(x));
+    T::exp_all(&mut first[..head.len()]);
+    // The partials are computed where they will stay.
+    let Recording { stream, start, .. } = &mut recording;
+    stream.partials.extend(tail.iter().map(apart));
+    let shares = &mut stream.partials[*start..];
+    T::exp_all(shares);
+    let sum = total(&first[..head.len()]) + total(shares);
+    let inverse = T::of(1.0) / sum;
+    let scaled = |share: &T| *share * inverse;
+    let first = first.map(|share| scaled(&share));
+    shares.iter_mut().for_each(|share| *share = scaled(share));
+    let value = shift + Real::ln(sum);
+    let kept = |x: &[Var<'t, T>], shares: &[T]| {
+        x.iter().zip(shares).fold(true, |kept, (x, by)| kept & (x.record() != 0) & !by.is_exactly(0.0))
+    };
+    if kept(head, &first) && kept(tail, shares) {
+        stream.links.extend(tail.iter().map(|x| x.record()));
+        recording.head = std::array::from_fn(|i| (head.get(i).map_or(0, |x| x.record()), first[i]));
+        recording.count = x.len();
+        return recording.end(value);
     }
-    y
+    let shares = stream.partials.split_off(*start);
+    let shares = first[..head.len()].iter().chain(&shares);
+    x.iter().zip(shares).for_each(|(x, &by)| recording.add(x.record(), by));
+    recording.end(value)
 }
+
+/// The largest value; NaN where one is, −∞ of none.
+fn largest<T: Scalar>(x: &[Var<'_, T>]) -> T::Base {
+    let larger = |a: T::Base, b: T::Base| if b > a || Number::is_nan(b) { b } else { a };
+    let (chunks, rest) = x.as_chunks::<WIDTH>();
+    // Several at a time, so that no comparison waits for the one before.
+    let mut lanes = [-infinity::<T>(); WIDTH];
+    for chunk in chunks {
+        lanes.iter_mut().zip(chunk).for_each(|(lane, x)| *lane = larger(*lane, x.value().base()));
+    }
+    let rest = rest.iter().map(|x| x.value().base());
+    lanes.into_iter().chain(rest).fold(-infinity::<T>(), larger)
+}
+
+/// The sum, several at a time, so that no addition waits for the one before.
+fn total<T: Scalar>(x: &[T]) -> T {
+    let (chunks, rest) = x.as_chunks::<WIDTH>();
+    let mut lanes = [T::of(0.0); WIDTH];
+    if !chunks.is_empty() {
+        chunks.iter().for_each(|chunk| lanes.iter_mut().zip(chunk).for_each(|(lane, &x)| *lane = *lane + x));
+    }
+    let lanes = lanes.iter().take(if chunks.is_empty() { 0 } else { WIDTH });
+    lanes.chain(rest).fold(T::of(0.0), |sum, &x| sum + x)
+}
+
+/// Numbers that are computed with at a time.
+const WIDTH: usize = 8;
 
 fn infinity<T: Scalar>() -> T::Base {
     num_traits::Float::infinity()

@@ -84,8 +84,7 @@ impl<T: Scalar> Tape<T> {
     #[inline]
     #[track_caller]
     pub fn var(&self, value: T) -> Var<'_, T> {
-        let zero = T::of(0.0);
-        Var::recorded(value, self, self.columns.push([0, 0], [zero, zero]))
+        Var::recorded(value, self, self.columns.push_leaves(T::of(0.0), 1))
     }
 
     /// Several of them.
@@ -99,7 +98,8 @@ impl<T: Scalar> Tape<T> {
     /// ```
     #[track_caller]
     pub fn vars(&self, values: &[T]) -> Vec<Var<'_, T>> {
-        values.iter().map(|&value| self.var(value)).collect()
+        let first = self.columns.push_leaves(T::of(0.0), values.len());
+        (first..).zip(values).map(|(record, &value)| Var::recorded(value, self, record)).collect()
     }
 
     /// How many operations and variables are recorded.

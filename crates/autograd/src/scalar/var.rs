@@ -98,7 +98,7 @@ impl<'t, T: Scalar> Active for Var<'t, T> {
     #[track_caller]
     fn row<F: Elementwise<A>, const A: usize>(function: F, operands: [Self; A]) -> Self {
         let x = operands.map(|operand| operand.value);
-        let y = T::apply(function, x);
+        let y = T::evaluate(function, x);
         let by = |i: usize| partial::<T, F, A>(i, x, y).unwrap_or(T::of(0.0));
         let mut common = None;
         for operand in operands {
@@ -111,7 +111,7 @@ impl<'t, T: Scalar> Active for Var<'t, T> {
             2 if !active(1) => tape.unary(y, operands[0].record, by(0)),
             2 if !active(0) => tape.unary(y, operands[1].record, by(1)),
             2 => tape.binary(y, [operands[0].record, operands[1].record], [by(0), by(1)]),
-            _ => tape.statement(y, (0..A).filter(|&i| active(i)).map(|i| (operands[i].record, by(i)))),
+            _ => tape.few(y, (0..A).map(|i| (operands[i].record, if active(i) { by(i) } else { T::of(0.0) }))),
         }
     }
 }
