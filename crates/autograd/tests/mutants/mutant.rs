@@ -215,7 +215,7 @@ impl Case {
     pub(crate) fn effect(&self, mutation: Mutation) -> f64 {
         let tape = Tape::new();
         let x = leaves(&tape, &self.sample.inputs);
-        let weight = |i: usize| (i as f64 + 1.0) * 0.37 - if i % 2 == 0 { 1.7 } else { 0.2 };
+        let weight = |i: usize| (i as f64 + 1.0) * 0.37 - if i.is_multiple_of(2) { 1.7 } else { 0.2 };
         let g = tape.constant(Tensor::from_fn(self.output.as_slice(), weight));
         let right = self.right(&x, g);
         let broken = match mutation {
