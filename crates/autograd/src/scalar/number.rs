@@ -7,7 +7,7 @@ use num_traits::{Float, FloatConst, FromPrimitive};
 use crate::kernels::block::map;
 use crate::kernels::native::Native;
 use crate::kernels::number::{Element, Number};
-use crate::ops::{Elementwise, Exp, Real};
+use crate::ops::{Elementwise, Exp, Real, Scaled};
 
 /// The value type of a [`Tape`](super::Tape) or a [`Dual`](super::Dual): `f32`, `f64`, a dual number, or a
 /// [`Var`](super::Var) of another tape, so that derivatives nest to any order.
@@ -174,7 +174,8 @@ impl<T: Scalar> Real for Partial<T> {
     fn scaled(self, derivative: Self) -> Self {
         match self.is_one {
             true => derivative,
-            false => self * derivative,
+            // A rule of several factors, the first of which may be zero.
+            false => Self::apply(Scaled, [self, derivative]),
         }
     }
 }

@@ -82,10 +82,10 @@ impl<'t, T: Element> Var<'t, T> {
     /// let tape = Tape::new();
     /// let a = tape.input(Tensor::from([[3.0, 1.0], [4.0, 7.0]]));
     /// let (q, r) = a.qr();
-    /// let expected = [5.0, 6.2, 0.0, 3.4];
+    /// let expected = [5.0f64, 6.2, 0.0, 3.4];
     /// assert!(r.value()?.as_slice().iter().zip(expected).all(|(x, y)| (x - y).abs() < 1e-14));
     /// let [ga] = r.narrow(0, 0, 1).narrow(1, 0, 1).sum().grad([a]);       // the norm of the first column
-    /// assert!((ga.value()?.as_slice()[2] - 0.8).abs() < 1e-15);
+    /// assert!((ga.value()?.as_slice()[2] - 0.8f64).abs() < 1e-15);
     /// assert_eq!(q.shape().to_vec(), [2, 2]);
     /// # Ok::<(), wengert_autograd::Error>(())
     /// ```
