@@ -8,6 +8,7 @@ mod region;
 mod replay;
 pub mod transform;
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -54,6 +55,8 @@ struct Cotangents<'t, T: Element> {
     tape: &'t Tape<T>,
     first: usize,
     ids: Vec<u32>,
+    /// Contributions that are parts, which are put together when all are there.
+    parts: FxHashMap<u32, SmallVec<[Var<'t, T>; 8]>>,
 }
 
 impl<'t, T: Element> Cotangents<'t, T> {
@@ -62,9 +65,31 @@ impl<'t, T: Element> Cotangents<'t, T> {
         (id != POISONED).then_some(Var { tape: self.tape, id })
     }
 
-    /// Moves the first contribution in, adds later ones.
+    /// Moves the first contribution in, adds later ones; parts wait for the others.
     #[track_caller]
     fn add(&mut self, id: u32, contribution: Var<'t, T>) {
+        if self.tape.is_part(contribution) {
+            self.parts.entry(id).or_default().push(contribution);
+        } else {
+            self.add_whole(id, contribution);
+        }
+    }
+
+    /// Adds up what has waited for a node.
+    #[track_caller]
+    fn settle(&mut self, id: u32) {
+        if self.parts.is_empty() {
+            return;
+        }
+        let Some(parts) = self.parts.remove(&id) else { return };
+        match self.tape.assembled(&parts) {
+            Some(whole) => self.add_whole(id, whole),
+            None => parts.into_iter().for_each(|part| self.add_whole(id, part)),
+        }
+    }
+
+    #[track_caller]
+    fn add_whole(&mut self, id: u32, contribution: Var<'t, T>) {
         let sum = match self.get(id) {
             None => contribution,
             Some(before) => before + contribution,
@@ -93,10 +118,11 @@ fn sweep_by<'t, T: Element>(
     let tape = output.tape;
     let reach = Reach::of(tape, output.id, targets);
     let reached = |id| reach.contains(id);
-    let mut cotangents =
-        Cotangents { tape, first: reach.first, ids: vec![POISONED; output.id as usize + 1 - reach.first] };
+    let ids = vec![POISONED; output.id as usize + 1 - reach.first];
+    let mut cotangents = Cotangents { tape, first: reach.first, ids, parts: FxHashMap::default() };
     cotangents.add(output.id, seed);
     for id in (reach.first as u32..=output.id).rev() {
+        tape.on_behalf_of(id, || cotangents.settle(id));
         let Some(cotangent) = cotangents.get(id).filter(|_| reach.contains(id)) else { continue };
         let Some((op, call)) = call_of(tape, id, cotangent, reached) else { continue };
         let mut add = |id, contribution| cotangents.add(id, contribution);

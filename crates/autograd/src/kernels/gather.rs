@@ -124,6 +124,14 @@ pub fn place<T: Copy>(input: &[T], walk: Walk, output: &mut [T]) {
     walk.runs(|long, short, length| copy_run(&input[short..][..length], &mut output[long..][..length]));
 }
 
+/// Adds to the places of a walk: the operands of [`place`].
+pub fn add<T: Copy + std::ops::AddAssign>(input: &[T], walk: Walk, output: &mut [T]) {
+    walk.runs(|long, short, length| {
+        let to = output[long..][..length].iter_mut();
+        to.zip(&input[short..][..length]).for_each(|(to, &from)| *to += from);
+    });
+}
+
 /// Turns the middle axis of `[outer, n, inner]` round.
 pub fn flip<T: Copy>(input: &[T], n: usize, inner: usize, output: &mut [T]) {
     if input.is_empty() {

@@ -175,6 +175,7 @@ registry! {
         "roll" layout::roll_samples => layout::ROLL,
         "slice" slice::slice_samples => slice::SLICE,
         "pad" slice::pad_samples => slice::PAD,
+        "assemble" assemble::samples => assemble::ASSEMBLE,
         "cat" join::cat_samples => join::CAT,
         "dot" join::vector_samples => join::DOT,
         "index_select" index::samples::index_select => index::samples::INDEX_SELECT,

@@ -2,6 +2,7 @@
 
 mod activations;
 mod arithmetic;
+mod assemble;
 mod cumulative;
 pub mod custom;
 mod diagonal;

@@ -1,31 +1,33 @@
 //! Parts of an axis: narrow, slice, split, chunk; and pad, which is the reverse.
 
 use std::ops::{Bound, RangeBounds};
+use std::rc::Rc;
 
 use ndarray::{ArrayD, Axis, Slice as Part};
 use smallvec::SmallVec;
 
+use super::assemble::Assemble;
 use super::registry::{Sample, Text, spread};
 use super::samples::widened;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::gather::{self, Walk};
 use crate::kernels::number::Element;
-use crate::tape::op::{Call, Context, Op, Operand, Pullback};
+use crate::tape::op::{Call, Context, Op, OpRef, Operand, Pullback};
 use crate::tape::var::{POISONED, Var};
 use crate::tensor::Shape;
 
 /// The places `start`, `start + step`, ... of an axis; `count` of them.
 #[derive(Clone, Debug, PartialEq, Hash)]
-struct Slice {
-    axis: usize,
-    start: usize,
-    step: usize,
-    count: usize,
+pub(super) struct Slice {
+    pub(super) axis: usize,
+    pub(super) start: usize,
+    pub(super) step: usize,
+    pub(super) count: usize,
 }
 
 impl Slice {
     /// Along an axis of a shape.
-    fn walk(&self, shape: &Shape) -> Walk {
+    pub(super) fn walk(&self, shape: &Shape) -> Walk {
         let (outer, n, inner) = shape.around(self.axis);
         Walk { outer, n, inner, start: self.start, step: self.step, count: self.count }
     }
@@ -94,6 +96,17 @@ impl<T: Element> Op<T> for Embed {
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
         Pullback::one(call.cotangent.tape.record_shared(self.part.clone(), &[call.cotangent]))
+    }
+
+    fn is_part(&self) -> bool {
+        self.fill == 0
+    }
+
+    fn assembled(&self, parts: &[&dyn Op<T>]) -> Option<OpRef<T>> {
+        let embeds = parts.iter().map(|part| part.as_any().downcast_ref::<Embed>());
+        let fits = |embed: &Embed| embed.part.axis == self.part.axis && embed.n == self.n && embed.fill == 0;
+        let parts: Option<_> = embeds.map(|embed| Some(embed.filter(|embed| fits(embed))?.part.clone())).collect();
+        Some(OpRef::Shared(Rc::new(Assemble::of(self.n, parts?))))
     }
 }
 

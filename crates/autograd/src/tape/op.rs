@@ -61,6 +61,17 @@ pub(crate) trait Op<T: Element>: Identity + Debug {
         None
     }
 
+    /// Whether the output is the only operand at some places and zero elsewhere.
+    fn is_part(&self) -> bool {
+        false
+    }
+
+    /// The op that adds up the outputs of these ops, all of which are parts and of which this is the first, given their
+    /// operands; `None` where they don't fit together.
+    fn assembled(&self, _parts: &[&dyn Op<T>]) -> Option<OpRef<T>> {
+        None
+    }
+
     /// Arithmetic operations, for the printed plan.
     fn flops(&self, _inputs: &[&Shape], output: &Shape) -> usize {
         output.volume()

@@ -7,7 +7,7 @@ use rustc_hash::FxHasher;
 use smallvec::SmallVec;
 
 use super::node::{Kind, Node};
-use super::op::OpRef;
+use super::op::{Op, OpRef};
 use super::var::{POISONED, Var};
 use super::{Inner, Tape};
 use crate::error::{Error, ErrorKind, Result};
@@ -156,6 +156,32 @@ impl<T: Element> Tape<T> {
                 node
             }
         }
+    }
+
+    /// Whether a node is zero but for a part.
+    pub(crate) fn is_part(&self, var: Var<'_, T>) -> bool {
+        matches!(&self.inner.borrow().nodes[var.id as usize].kind, Kind::Op(op) if op.is_part())
+    }
+
+    /// The sum of parts, by one op where they fit together.
+    #[track_caller]
+    pub(crate) fn assembled<'t>(&'t self, parts: &[Var<'t, T>]) -> Option<Var<'t, T>> {
+        let inner = self.inner.borrow();
+        let node = |var: &Var<'t, T>| &inner.nodes[var.id as usize];
+        let op = |var: &Var<'t, T>| match &node(var).kind {
+            Kind::Op(op) => Some(&**op),
+            _ => None,
+        };
+        let ops: SmallVec<[&dyn Op<T>; 8]> = parts.iter().filter_map(op).collect();
+        let whole = match &ops[..] {
+            [] | [_] => return parts.first().copied(),
+            [first, ..] => first.assembled(&ops)?,
+        };
+        let operands = parts.iter().map(|part| Var { tape: self, id: node(part).inputs[0] });
+        let operands: SmallVec<[Var<'t, T>; 8]> = operands.collect();
+        drop(ops);
+        drop(inner);
+        Some(self.record(whole, &operands))
     }
 
     fn infer(&self, op: &OpRef<T>, ids: &[u32]) -> Result<(Shape, bool)> {

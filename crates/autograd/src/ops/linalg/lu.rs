@@ -2,8 +2,8 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::{batch, batched, each, matrix, part, scaled, sides, square, write};
-use crate::error::{Error, ErrorKind, Result};
+use super::{batch, batched, each, matrix, part, scaled, sides, solution, square, system, write};
+use crate::error::Result;
 use crate::kernels::number::Element;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
 use crate::tape::var::Var;
@@ -106,12 +106,7 @@ impl<T: Element> Op<T> for Solve {
     }
 
     fn shape(&self, inputs: &[&Shape]) -> Result<Shape> {
-        let (n, (rows, _)) = (square(inputs[0])?, sides(inputs[2])?);
-        if n != rows || batch(inputs[0]) != batch(inputs[2]) {
-            let message = format!("sides differ: left {}, right {}", inputs[0], inputs[2]);
-            return Err(Error::new(ErrorKind::Shape, message).hint("the right side has as many rows as the matrix"));
-        }
-        Ok(inputs[2].clone())
+        solution(inputs[0], inputs[2])
     }
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
@@ -303,17 +298,7 @@ impl<'t, T: Element> Var<'t, T> {
         }
         let vector = b.rank() == 1;
         let b = if vector { b.unsqueeze(1) } else { b };
-        let plan = |shape: &Shape| {
-            let (n, (rows, columns)) = (square(shape)?, sides(&b.shape())?);
-            let common = Shape::from(batch(shape)).broadcast(&batch(&b.shape()).into());
-            let common = common.filter(|_| rows == n).ok_or_else(|| {
-                let message = format!("sides don't fit: left {shape}, right {}", b.shape());
-                let hint = "the right side has as many rows as the matrix, and batch axes that broadcast";
-                Error::new(ErrorKind::Shape, message).hint(hint)
-            })?;
-            let with = |last: [usize; 2]| Shape::collect(common.iter().copied().chain(last));
-            Ok((with([n, n]), with([n, columns])))
-        };
+        let plan = |shape: &Shape| system(shape, &b.shape());
         self.with_shape("solve", plan, |a, (left, right)| {
             let (a, b) = (a.expand(left), b.expand(right));
             let factor = a.tape.record_static(&Factor, &[a]);

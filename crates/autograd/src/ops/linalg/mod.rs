@@ -33,6 +33,29 @@ fn sides(shape: &Shape) -> Result<(usize, usize)> {
     }
 }
 
+/// The shapes of a square matrix and a right side of several columns, with their batch axes broadcast.
+fn system(shape: &Shape, right: &Shape) -> Result<(Shape, Shape)> {
+    let (n, (rows, columns)) = (square(shape)?, sides(right)?);
+    let common = Shape::from(batch(shape)).broadcast(&batch(right).into());
+    let common = common.filter(|_| rows == n).ok_or_else(|| {
+        let message = format!("sides don't fit: left {shape}, right {right}");
+        let hint = "the right side has as many rows as the matrix, and batch axes that broadcast";
+        Error::new(ErrorKind::Shape, message).hint(hint)
+    })?;
+    let with = |last: [usize; 2]| Shape::collect(common.iter().copied().chain(last));
+    Ok((with([n, n]), with([n, columns])))
+}
+
+/// The shape of a system's solution, whose matrix and right side have the same batch axes.
+fn solution(matrix: &Shape, right: &Shape) -> Result<Shape> {
+    let (n, (rows, _)) = (square(matrix)?, sides(right)?);
+    if n != rows || batch(matrix) != batch(right) {
+        let message = format!("sides differ: left {matrix}, right {right}");
+        return Err(Error::new(ErrorKind::Shape, message).hint("the right side has as many rows as the matrix"));
+    }
+    Ok(right.clone())
+}
+
 /// The rows of square matrices.
 fn square(shape: &Shape) -> Result<usize> {
     let (rows, columns) = sides(shape)?;

@@ -2,8 +2,8 @@
 
 use nalgebra::DMatrix;
 
-use super::{batch, each, mask, matrix, part, scaled, sides, square, write};
-use crate::error::{Error, ErrorKind, Result};
+use super::{each, mask, matrix, part, scaled, sides, solution, square, system, write};
+use crate::error::Result;
 use crate::kernels::number::Element;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
 use crate::tape::var::Var;
@@ -71,12 +71,7 @@ impl<T: Element> Op<T> for TriangularSolve {
     }
 
     fn shape(&self, inputs: &[&Shape]) -> Result<Shape> {
-        let (n, (rows, _)) = (square(inputs[0])?, sides(inputs[1])?);
-        if n != rows || batch(inputs[0]) != batch(inputs[1]) {
-            let message = format!("sides differ: left {}, right {}", inputs[0], inputs[1]);
-            return Err(Error::new(ErrorKind::Shape, message).hint("the right side has as many rows as the matrix"));
-        }
-        Ok(inputs[1].clone())
+        solution(inputs[0], inputs[1])
     }
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
@@ -187,17 +182,7 @@ impl<'t, T: Element> Var<'t, T> {
         }
         let vector = b.rank() == 1;
         let b = if vector { b.unsqueeze(1) } else { b };
-        let plan = |shape: &Shape| {
-            let (n, (rows, columns)) = (square(shape)?, sides(&b.shape())?);
-            let common = Shape::from(batch(shape)).broadcast(&batch(&b.shape()).into());
-            let common = common.filter(|_| rows == n).ok_or_else(|| {
-                let message = format!("sides don't fit: left {shape}, right {}", b.shape());
-                let hint = "the right side has as many rows as the matrix, and batch axes that broadcast";
-                Error::new(ErrorKind::Shape, message).hint(hint)
-            })?;
-            let with = |last: [usize; 2]| Shape::collect(common.iter().copied().chain(last));
-            Ok((with([n, n]), with([n, columns])))
-        };
+        let plan = |shape: &Shape| system(shape, &b.shape());
         self.with_shape("triangular_solve", plan, |a, (left, right)| {
             let x = a.tape.record_shared(op(), &[a.expand(left), b.expand(right)]);
             if vector { x.squeeze_axis(-1) } else { x }
