@@ -25,9 +25,10 @@ struct Options {
 /// Its name, what it is, and how it is made.
 type Workload = (&'static str, &'static str, fn(&data::Data, bool) -> Result<Bench>);
 
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 10] = [
     ("w1", "MNIST network 784-128-128-10, batch 128, Adam, one training step", networks::mnist),
     ("w2", "XOR 2-4-1, batch 4, gradient descent, one training step", networks::xor),
+    ("w3", "two 3x3 convolutions with max pooling, two dense layers, batch 64, Adam", networks::convolutional),
     ("w4", "LSTM of 128 on 50 steps of 64, batch 32, Adam, one training step", networks::recurrent),
     ("w5", "two transformer blocks of 128 on 64 tokens, batch 16, AdamW, one training step", networks::transformer),
     ("w6", "value and gradient of sum(tanh(a x + b) sigmoid(c x) + exp(-x x)), 1,000,000 elements", chain::chain),

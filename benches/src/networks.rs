@@ -1,8 +1,8 @@
 //! Training steps, inference and second derivatives of small networks.
 
-use wengert::Batch;
 use wengert::nn::loss::{cross_entropy, mse};
 use wengert::prelude::*;
+use wengert::{Batch, Conv};
 
 use crate::data::{Data, Own};
 use crate::measure::Bench;
@@ -97,6 +97,52 @@ pub(crate) fn xor(data: &Data, _: bool) -> Result<Bench> {
         mse(model.out.forward(hidden).sigmoid(), tape.constant(y))
     };
     train(model, Sgd::new(0.5), vec![(points, targets)], loss, 20, true)
+}
+
+#[derive(Module, Clone, Debug)]
+struct Convolution {
+    weight: Param,
+    bias: Param,
+}
+
+impl Convolution {
+    fn new(data: &Data, name: &str, inputs: usize, outputs: usize) -> Result<Self> {
+        let bound = 1.0 / (9.0 * inputs as f32).sqrt();
+        let parameter = |part: &str, shape: &[usize]| -> Result<Param> {
+            Ok(Param::new(data.tensor(&format!("{name}_{part}"), shape, Own::Uniform(-bound, bound))?))
+        };
+        Ok(Convolution { weight: parameter("w", &[outputs, inputs, 3, 3])?, bias: parameter("b", &[outputs])? })
+    }
+
+    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
+        let bias = x.tape().param(&self.bias).reshape([self.bias.shape()[0], 1, 1]);
+        (x.conv2d(x.tape().param(&self.weight), Conv::new()) + bias).relu().max_pool2d(2)
+    }
+}
+
+#[derive(Module, Clone, Debug)]
+struct Convolutional {
+    first: Convolution,
+    second: Convolution,
+    hidden: Linear,
+    last: Linear,
+}
+
+pub(crate) fn convolutional(data: &Data, replay: bool) -> Result<Bench> {
+    let model = Convolutional {
+        first: Convolution::new(data, "w3_c1", 1, 32)?,
+        second: Convolution::new(data, "w3_c2", 32, 64)?,
+        hidden: data.linear("w3_fc1", 1600, 128)?,
+        last: data.linear("w3_fc2", 128, CLASSES)?,
+    };
+    let images = data.tensors("w3_x", 16, &[64, 1, 28, 28], Own::Uniform(0.0, 1.0))?;
+    let batches = images.into_iter().zip(data.labels("w3_y", 16, 64, CLASSES)?).collect();
+    let loss: Loss<Convolutional, (Tensor, IndexTensor)> = |model, tape, (x, labels)| {
+        let x = model.second.forward(model.first.forward(tape.constant(x)));
+        let hidden = model.hidden.forward(x.reshape([x.shape()[0], 1600])).relu();
+        cross_entropy(model.last.forward(hidden), labels)
+    };
+    train(model, Adam::new(1e-3), batches, loss, 20, replay)
 }
 
 #[derive(Module, Clone, Debug)]

@@ -1,17 +1,12 @@
 //! Measures convolutions and pooling: `cargo run --release -p wengert-benches --bin convolutions [NAME]`.
 //!
 //! Each figure is the median (and the best) in milliseconds of many steps, in f32: recording and running the forward pass,
-//! and recording and running it with the gradients. The last is a training step of a small network. With `--core` as the
-//! second argument it is the time that one thread had the core (Linux only): for a machine that others use too.
+//! and recording and running it with the gradients. With `--core` as the second argument it is the time that one thread had the core (Linux only): for a machine that others use too.
 
 use std::time::Instant;
 
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
-use wengert::nn::Linear;
-use wengert::nn::loss::cross_entropy;
+use wengert::Conv;
 use wengert::prelude::*;
-use wengert::{Conv, Param};
 
 /// The time that this thread has had a core, in milliseconds; 0 where the system does not tell.
 fn core_time() -> f64 {
@@ -111,80 +106,19 @@ impl Measured {
     }
 }
 
-#[derive(Module)]
-struct Network {
-    first: Param,
-    first_bias: Param,
-    second: Param,
-    second_bias: Param,
-    hidden: Linear,
-    out: Linear,
-}
-
-impl Network {
-    fn new() -> Self {
-        let mut rng = SmallRng::seed_from_u64(0);
-        let mut weight = |shape: [usize; 4]| {
-            let bound = 1.0 / ((shape[1] * 9) as f32).sqrt();
-            Param::new(Tensor::rand_uniform(shape, -bound, bound, &mut rng))
-        };
-        let (first, second) = (weight([32, 1, 3, 3]), weight([64, 32, 3, 3]));
-        Network {
-            first,
-            first_bias: Param::new(Tensor::zeros([32, 1, 1])),
-            second,
-            second_bias: Param::new(Tensor::zeros([64, 1, 1])),
-            hidden: Linear::new(1600, 128, &mut rng),
-            out: Linear::new(128, 10, &mut rng),
-        }
-    }
-
-    fn forward<'t>(&self, x: Var<'t>) -> Var<'t> {
-        let block = |x: Var<'t>, weight: &Param, bias: &Param| {
-            (x.conv2d(x.tape().param(weight), Conv::new()) + x.tape().param(bias)).relu().max_pool2d(2)
-        };
-        let x = block(x, &self.first, &self.first_bias);
-        let x = block(x, &self.second, &self.second_bias);
-        self.out.forward(self.hidden.forward(x.reshape([x.shape()[0], 1600])).relu())
-    }
-}
-
-/// Two convolutions with pooling and two dense layers on 64 images, one step of Adam.
-fn network_step() -> impl FnMut() -> Result<()> {
-    let (mut network, mut optimizer, mut step) = (Network::new(), Adam::new(1e-3), 0);
-    let images = numbers([64, 1, 28, 28]);
-    let labels: Vec<usize> = (0..64).map(|i| i * 7 % 10).collect();
-    move || {
-        step += 1;
-        let tape = Tape::training(step);
-        let loss = cross_entropy(network.forward(tape.constant(&images)), &labels);
-        optimizer.step(&mut network, &loss.backward()?)?;
-        Ok(())
-    }
-}
-
 fn main() -> Result<()> {
     let wanted = std::env::args().nth(1).unwrap_or_default();
     let counts: &[usize] = if std::env::args().any(|argument| argument == "--core") { &[1] } else { &[1, 2] };
     println!("{:32} {:>7}   {:>17}   {:>19}", "ms: median (best)", "threads", "forward", "forward+backward");
-    let print = |name: &str, threads: usize, forward: Option<(f64, f64)>, both: (f64, f64)| {
-        let text = |(median, best): (f64, f64)| format!("{median:.3} ({best:.3})");
-        println!("{name:32} {threads:>7}   {:>17}   {:>19}", forward.map_or(String::new(), text), text(both));
-    };
+    let text = |(median, best): (f64, f64)| format!("{median:.3} ({best:.3})");
     for layer in layers().iter().filter(|layer| layer.name.contains(&wanted)) {
         let tape = Tape::inference();
         let y = (layer.forward)(tape.constant(&layer.x), layer.w.as_ref().map(|w| tape.constant(w)));
         let cotangent = numbers(y.shape());
         for &threads in counts {
             wengert::set_threads(threads);
-            print(layer.name, threads, Some(time(|| layer.forward())?), time(|| layer.backward(&cotangent))?);
-        }
-    }
-    let name = "network (W3), a training step";
-    if name.contains(&wanted) {
-        for &threads in counts {
-            wengert::set_threads(threads);
-            print(name, threads, None, time(network_step())?);
+            let (forward, both) = (time(|| layer.forward())?, time(|| layer.backward(&cotangent))?);
+            println!("{:32} {threads:>7}   {:>17}   {:>19}", layer.name, text(forward), text(both));
         }
     }
     Ok(())
