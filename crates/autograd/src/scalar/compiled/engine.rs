@@ -2,12 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::execute::{backward, forward};
+use super::backward::backward;
+use super::forward::forward;
 use super::fuse::Request;
 use super::graph::{Graph, NONE, Relation};
 use super::program::{Check, Program, Purpose, build};
 use super::rows::Pair;
 use super::slot::{Memory, Slot};
+use super::tangent::Tangents;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::{Element, Number};
 
@@ -21,9 +23,12 @@ pub(super) struct Engine<T: Element> {
     pub(super) outputs: usize,
     values: Program<T>,
     pub(super) sweep: Program<T>,
+    /// For Jacobians with fewer inputs than outputs.
+    forward: Option<Program<T>>,
     one_value: Memory<T>,
     pub(super) one: Option<Memory<T>>,
     pub(super) lanes: Pool<T>,
+    tangents: Option<Tangents<T>>,
     pub(super) dual: Option<Memory<Pair<T>>>,
     pub(super) dual_lanes: Option<Memory<Pair<T>>>,
 }
@@ -36,10 +41,23 @@ impl<T: Element> Engine<T> {
         let request = Request { leaves: &leaves, active: &vec![true; inputs], outputs, guards: &guards };
         let values = build(&mut graph, request, Purpose::Value);
         let sweep = build(&mut graph, request, Purpose::Gradient);
+        let forward = (inputs < outputs.len()).then(|| build(&mut graph, request, Purpose::Tangent));
         let one_value = Memory::new(&values, 1);
         let lanes = Pool::default();
         let outputs = outputs.len();
-        Engine { inputs, outputs, values, sweep, one_value, one: None, lanes, dual: None, dual_lanes: None }
+        Engine {
+            inputs,
+            outputs,
+            values,
+            sweep,
+            forward,
+            one_value,
+            one: None,
+            lanes,
+            tangents: None,
+            dual: None,
+            dual_lanes: None,
+        }
     }
 
     /// Statements of the program, and places that its values take in a run without and with cotangents.
@@ -84,7 +102,7 @@ impl<T: Element> Engine<T> {
     pub(super) fn jacobian(&mut self, x: &[T], jacobian: &mut [T]) -> Result<()> {
         expect("input", self.inputs, x.len())?;
         expect("place for derivatives", self.inputs * self.outputs, jacobian.len())?;
-        if self.inputs < self.outputs {
+        if self.forward.is_some() {
             return self.forward_jacobian(x, jacobian);
         }
         let (program, inputs) = (&self.sweep, self.inputs);
@@ -112,14 +130,28 @@ impl<T: Element> Engine<T> {
     }
 
     fn forward_jacobian(&mut self, x: &[T], jacobian: &mut [T]) -> Result<()> {
-        let (program, inputs) = (&self.sweep, self.inputs);
-        let memory = self.dual_lanes.get_or_insert_with(|| Memory::new(program, LANES));
-        for first in (0..inputs).step_by(LANES) {
-            load_all(memory, x, |place, x| Pair { v: x, d: direction(place, first) });
-            run_one::<Pair<T>, LANES>(program, memory)?;
-            for (row, &[place, _]) in jacobian.chunks_exact_mut(inputs).zip(&program.outputs) {
-                for (lane, d) in row[first..].iter_mut().enumerate().take(LANES) {
-                    *d = memory.value(place)[lane].d;
+        let inputs = self.inputs;
+        let Some(program) = self.forward.as_ref().filter(|_| inputs > 0) else {
+            return run_one::<T, 1>(&self.values, &mut self.one_value);
+        };
+        let tangents = self.tangents.get_or_insert_with(|| Tangents::new(program, inputs));
+        let directions = tangents.directions();
+        for first in (0..inputs).step_by(directions) {
+            tangents.memory.values[..inputs].copy_from_slice(x);
+            for input in 0..inputs {
+                let tangents = tangents.of_mut(input as u32);
+                tangents.iter_mut().enumerate().for_each(|(lane, d)| *d = direction((input, lane), first));
+            }
+            tangents.run(program);
+            if first == 0 {
+                guarded(program, &tangents.memory).map_err(|(_, error)| error)?;
+            }
+            let columns = first..inputs.min(first + directions);
+            for (row, &[_, place]) in jacobian.chunks_exact_mut(inputs).zip(&program.outputs) {
+                let row = &mut row[columns.clone()];
+                match place {
+                    NONE => row.fill(T::ZERO),
+                    _ => row.copy_from_slice(&tangents.of(place)[..row.len()]),
                 }
             }
         }
@@ -196,6 +228,11 @@ pub(super) fn run<S: Slot, const L: usize>(
     memory: &mut Memory<S>,
 ) -> std::result::Result<(), (usize, Error)> {
     forward::<S, L>(program, memory);
+    guarded(program, memory)
+}
+
+/// Looks at the guards of a program that has run.
+fn guarded<S: Slot>(program: &Program<S::Base>, memory: &Memory<S>) -> std::result::Result<(), (usize, Error)> {
     // The lane that comes first has the first word, then the comparison that does.
     let numbers = program.numbers.iter().map(|&place| memory.value(place).iter().any(|x| x.number().is_nan()));
     // Without a branch for each, for a maximum over many numbers asks it of every one.

@@ -111,9 +111,14 @@ impl<T: Element> Graph<T> {
             numbers: FxHashMap::default(),
         };
         for i in 0..inputs {
-            graph.node(Code::Input, [i as u32, NONE, NONE]);
+            graph.input(i);
         }
         graph
+    }
+
+    /// The node of an input.
+    pub(super) fn input(&mut self, number: usize) -> u32 {
+        self.node(Code::Input, [number as u32, NONE, NONE])
     }
 
     /// The graph itself; an empty one stays behind.

@@ -2,22 +2,30 @@
 //!
 //! A recording goes through four hands. `graph` keeps each operation once and folds constants, as the closure runs;
 //! `fuse` leaves out what nothing reaches and makes chains of additions one statement; `program` orders the statements in
-//! runs of equal operations and gives values and cotangents their places; `execute` runs them, in one lane, in lanes of
-//! points, or in duals.
+//! runs of equal operations and gives values and cotangents their places; `forward` and `backward` run them, in one lane, in
+//! lanes of points, or in duals, and `tangent` forwards in lanes of directions.
 
+mod backward;
 mod batch;
 mod engine;
-mod execute;
+mod forward;
 mod fuse;
 mod graph;
+mod machine;
+mod moves;
 mod program;
+mod recursion;
 mod reduce;
 mod rows;
 mod slot;
+mod step;
+mod symbolic;
+mod tangent;
 mod traced;
 
 use ndarray::Array2;
 
+pub use recursion::{Recursion, Steps};
 pub use reduce::MapReduce;
 pub use traced::{Plain, Traced};
 
@@ -239,8 +247,8 @@ impl<T: Element> Compiled<T> {
         matrix(self.outputs(), self.inputs(), jacobian)
     }
 
-    /// The Jacobian, row by row, into a slice: backwards in lanes of 8 outputs, or forwards in lanes of 8 inputs where
-    /// the inputs are fewer.
+    /// The Jacobian, row by row, into a slice: backwards in lanes of 8 outputs, or forwards in lanes of up to 32 inputs
+    /// where the inputs are fewer.
     ///
     /// # Errors
     /// On wrong lengths or another branch.

@@ -92,6 +92,8 @@ pub(super) enum Purpose {
     Value,
     /// Values and cotangents.
     Gradient,
+    /// Values and their derivatives along directions, which lie beside them: `active` says what has some.
+    Tangent,
 }
 
 /// Statements that are ordered together: within a window the order is by depth, which makes runs long; windows follow
@@ -194,7 +196,7 @@ impl<'a, T: Element> Builder<'a, T> {
     }
 
     fn is_active(&self, node: u32) -> bool {
-        self.purpose == Purpose::Gradient && self.fused.active[node as usize]
+        self.purpose != Purpose::Value && self.fused.active[node as usize]
     }
 
     fn activity(&self, statement: &Statement) -> u64 {
@@ -278,10 +280,11 @@ impl<'a, T: Element> Builder<'a, T> {
         }
     }
 
-    /// The place of a cotangent, `NONE` where none is wanted.
+    /// The place of a cotangent or of tangents, `NONE` where there are none.
     fn adjoint(&self, node: u32) -> u32 {
         match self.made.get(&node) {
             _ if !self.is_active(node) => NONE,
+            _ if self.purpose == Purpose::Tangent => self.value(node),
             Some(&(run, _)) if self.adjoints[run as usize] == NONE => NONE,
             Some(&(run, number)) => self.adjoints[run as usize] + number,
             None => self.leaves[&node],
@@ -322,7 +325,7 @@ impl<'a, T: Element> Builder<'a, T> {
         for run in 0..count {
             for number in 0..self.groups[run].len() {
                 let statement = self.statement(run, number);
-                let activity = self.activity(statement);
+                let activity = if self.purpose == Purpose::Gradient { self.activity(statement) } else { 0 };
                 if activity != 0 && matches!(statement.op, Op::Row(_) | Op::Div) {
                     last[run] = usize::MAX;
                 }
@@ -341,7 +344,7 @@ impl<'a, T: Element> Builder<'a, T> {
     /// Gives each run places for its cotangents, from the first contribution to the end of its own pullback.
     fn place_adjoints(&mut self) -> usize {
         self.adjoints = vec![NONE; self.groups.len()];
-        if self.purpose == Purpose::Value {
+        if self.purpose != Purpose::Gradient {
             return 0;
         }
         let mut places = Places { free: Vec::new(), end: self.request.leaves.len() as u32 };
@@ -386,7 +389,8 @@ impl<'a, T: Element> Builder<'a, T> {
             program.access.push([access(&program.args[start..]), access(&program.adjoint_args[start..])]);
         }
         // Where nothing comes from above, nothing goes down.
-        let active = if self.adjoints[run] == NONE { 0 } else { self.activity(first) };
+        let swept = self.purpose == Purpose::Tangent || self.adjoints[run] != NONE;
+        let active = if swept { self.activity(first) } else { 0 };
         program.runs.push(Run {
             op: first.op,
             count: count as u32,

@@ -1,8 +1,8 @@
 //! Sums over rows of data: one row's term is recorded, the data run through it.
 
+use super::backward::backward;
 use super::batch::First;
 use super::engine::{LANES, Pool, expect, load_points, run, sweep};
-use super::execute::backward;
 use super::fuse::Request;
 use super::graph::{Code, Graph, Guard, NONE};
 use super::program::{Program, Purpose, build};
@@ -190,7 +190,7 @@ fn load<S: Slot>(memory: &mut Memory<S>, theta: &[S::Base], value: impl Fn(usize
 }
 
 /// The nodes that do not depend on the row and that something which does uses; and for each node whether it does.
-fn frontier<T: Element>(
+pub(super) fn frontier<T: Element>(
     graph: &Graph<T>,
     parameters: usize,
     outputs: &[u32],
