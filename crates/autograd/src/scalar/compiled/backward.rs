@@ -160,8 +160,7 @@ impl<S: Slot, const L: usize, const ZERO_RULE: bool> Backward<'_, S, L, ZERO_RUL
                 Op::Accumulate => self.wide_products(run, 1, start, count),
                 Op::Mul => {
                     for k in (0..2).filter(|&k| active(k)) {
-                        let x = machine.fetch(run, 1 - k, start, count, 0);
-                        machine.scatter(run, k, start, count, |i| Self::scaled(g[i], x[i]));
+                        self.wide_product(run, k, 1 - k, false, start, g);
                     }
                 }
                 Op::Div => {
@@ -196,11 +195,22 @@ impl<S: Slot, const L: usize, const ZERO_RULE: bool> Backward<'_, S, L, ZERO_RUL
         }
         for k in (head..run.width as usize).filter(|k| run.active & (1 << k) != 0) {
             let t = (k - head) / 2;
-            let x = machine.fetch(run, ((k - head) ^ 1) + head, start, count, 0);
-            match run.signs & (1 << t) {
-                0 => machine.scatter(run, k, start, count, |i| Self::scaled(g[i], x[i])),
-                _ => machine.scatter(run, k, start, count, |i| Self::scaled(-g[i], x[i])),
-            }
+            self.wide_product(run, k, ((k - head) ^ 1) + head, run.signs & (1 << t) != 0, start, g);
+        }
+    }
+
+    /// What the product with operand `other` gives to operand `k`.
+    #[inline(always)]
+    fn wide_product(&self, run: &Run, k: usize, other: usize, minus: bool, start: usize, g: &[S]) {
+        let (machine, count) = (&self.0, g.len());
+        if let Some(x) = machine.same(run, other) {
+            let x = if minus { -x } else { x };
+            return machine.scatter(run, k, start, count, |i| Self::scaled(g[i], x));
+        }
+        let x = machine.fetch(run, other, start, count, 0);
+        match minus {
+            false => machine.scatter(run, k, start, count, |i| Self::scaled(g[i], x[i])),
+            true => machine.scatter(run, k, start, count, |i| Self::scaled(-g[i], x[i])),
         }
     }
 

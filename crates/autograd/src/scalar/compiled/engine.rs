@@ -20,6 +20,8 @@ pub(super) const LANES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Engine<T: Element> {
     pub(super) inputs: usize,
+    /// Of the inputs, so many come first that derivatives are by.
+    pub(super) variables: usize,
     pub(super) outputs: usize,
     values: Program<T>,
     pub(super) sweep: Program<T>,
@@ -34,19 +36,21 @@ pub(super) struct Engine<T: Element> {
 }
 
 impl<T: Element> Engine<T> {
-    pub(super) fn new(mut graph: Graph<T>, outputs: &[u32]) -> Self {
+    pub(super) fn new(mut graph: Graph<T>, variables: usize, outputs: &[u32]) -> Self {
         let guards = std::mem::take(&mut graph.guards);
         let inputs = graph.inputs;
         let leaves: Vec<u32> = (0..inputs as u32).collect();
-        let request = Request { leaves: &leaves, active: &vec![true; inputs], outputs, guards: &guards };
+        let active: Vec<bool> = (0..inputs).map(|i| i < variables).collect();
+        let request = Request { leaves: &leaves, active: &active, outputs, guards: &guards };
         let values = build(&mut graph, request, Purpose::Value);
         let sweep = build(&mut graph, request, Purpose::Gradient);
-        let forward = (inputs < outputs.len()).then(|| build(&mut graph, request, Purpose::Tangent));
+        let forward = (variables < outputs.len()).then(|| build(&mut graph, request, Purpose::Tangent));
         let one_value = Memory::new(&values, 1);
         let lanes = Pool::default();
         let outputs = outputs.len();
         Engine {
             inputs,
+            variables,
             outputs,
             values,
             sweep,
@@ -82,7 +86,7 @@ impl<T: Element> Engine<T> {
     /// Values, and the cotangents of the inputs where the outputs have the cotangents `w`.
     pub(super) fn pull(&mut self, x: &[T], w: &[T], g: &mut [T], mut y: impl FnMut(usize, T)) -> Result<()> {
         expect("input", self.inputs, x.len())?;
-        expect("place for derivatives", self.inputs, g.len())?;
+        expect("place for derivatives", self.variables, g.len())?;
         expect("cotangent", self.outputs, w.len())?;
         let program = &self.sweep;
         let memory = self.one.get_or_insert_with(|| Memory::new(program, 1));
@@ -101,11 +105,11 @@ impl<T: Element> Engine<T> {
     /// The Jacobian, by rows: backwards in lanes of outputs, or forwards in lanes of inputs where these are fewer.
     pub(super) fn jacobian(&mut self, x: &[T], jacobian: &mut [T]) -> Result<()> {
         expect("input", self.inputs, x.len())?;
-        expect("place for derivatives", self.inputs * self.outputs, jacobian.len())?;
+        expect("place for derivatives", self.variables * self.outputs, jacobian.len())?;
         if self.forward.is_some() {
             return self.forward_jacobian(x, jacobian);
         }
-        let (program, inputs) = (&self.sweep, self.inputs);
+        let (program, variables) = (&self.sweep, self.variables);
         let mut memory = self.lanes.take(program);
         load_all(&mut memory, x, |_, x| x);
         let result = run_one::<T, LANES>(program, &mut memory);
@@ -116,10 +120,10 @@ impl<T: Element> Engine<T> {
                         lanes[output - first] += T::ONE;
                     }
                 });
-                for i in 0..inputs {
+                for i in 0..variables {
                     let lanes = memory.adjoint(i);
                     for output in first..self.outputs.min(first + LANES) {
-                        jacobian[output * inputs + i] = lanes[output - first];
+                        jacobian[output * variables + i] = lanes[output - first];
                     }
                     lanes.fill(T::ZERO);
                 }
@@ -130,15 +134,16 @@ impl<T: Element> Engine<T> {
     }
 
     fn forward_jacobian(&mut self, x: &[T], jacobian: &mut [T]) -> Result<()> {
-        let inputs = self.inputs;
-        let Some(program) = self.forward.as_ref().filter(|_| inputs > 0) else {
+        let variables = self.variables;
+        let Some(program) = self.forward.as_ref().filter(|_| variables > 0) else {
+            self.one_value.values[..x.len()].copy_from_slice(x);
             return run_one::<T, 1>(&self.values, &mut self.one_value);
         };
-        let tangents = self.tangents.get_or_insert_with(|| Tangents::new(program, inputs));
+        let tangents = self.tangents.get_or_insert_with(|| Tangents::new(program, variables));
         let directions = tangents.directions();
-        for first in (0..inputs).step_by(directions) {
-            tangents.memory.values[..inputs].copy_from_slice(x);
-            for input in 0..inputs {
+        for first in (0..variables).step_by(directions) {
+            tangents.memory.values[..x.len()].copy_from_slice(x);
+            for input in 0..variables {
                 let tangents = tangents.of_mut(input as u32);
                 tangents.iter_mut().enumerate().for_each(|(lane, d)| *d = direction((input, lane), first));
             }
@@ -146,8 +151,8 @@ impl<T: Element> Engine<T> {
             if first == 0 {
                 guarded(program, &tangents.memory).map_err(|(_, error)| error)?;
             }
-            let columns = first..inputs.min(first + directions);
-            for (row, &[_, place]) in jacobian.chunks_exact_mut(inputs).zip(&program.outputs) {
+            let columns = first..variables.min(first + directions);
+            for (row, &[_, place]) in jacobian.chunks_exact_mut(variables).zip(&program.outputs) {
                 let row = &mut row[columns.clone()];
                 match place {
                     NONE => row.fill(T::ZERO),
@@ -161,11 +166,12 @@ impl<T: Element> Engine<T> {
     /// The product of the Hessian with a direction: the sweep in duals.
     pub(super) fn hvp(&mut self, x: &[T], v: &[T], product: &mut [T]) -> Result<()> {
         expect("input", self.inputs, x.len())?;
-        expect("entry of the direction", self.inputs, v.len())?;
-        expect("place for derivatives", self.inputs, product.len())?;
+        expect("entry of the direction", self.variables, v.len())?;
+        expect("place for derivatives", self.variables, product.len())?;
         let program = &self.sweep;
         let memory = self.dual.get_or_insert_with(|| Memory::new(program, 1));
-        for ((place, &v), &d) in memory.values.iter_mut().zip(x).zip(v) {
+        let directions = v.iter().copied().chain(std::iter::repeat(T::ZERO));
+        for ((place, &v), d) in memory.values.iter_mut().zip(x).zip(directions) {
             *place = Pair { v, d };
         }
         run_one::<Pair<T>, 1>(program, memory)?;
@@ -178,18 +184,18 @@ impl<T: Element> Engine<T> {
 
     /// The Hessian, `LANES` columns at once.
     pub(super) fn hessian(&mut self, x: &[T], hessian: &mut [T]) -> Result<()> {
-        let (program, inputs) = (&self.sweep, self.inputs);
-        expect("input", inputs, x.len())?;
-        expect("place for derivatives", inputs * inputs, hessian.len())?;
+        let (program, variables) = (&self.sweep, self.variables);
+        expect("input", self.inputs, x.len())?;
+        expect("place for derivatives", variables * variables, hessian.len())?;
         let memory = self.dual_lanes.get_or_insert_with(|| Memory::new(program, LANES));
-        for first in (0..inputs).step_by(LANES) {
+        for first in (0..variables).step_by(LANES) {
             load_all(memory, x, |place, x| Pair { v: x, d: direction(place, first) });
             run_one::<Pair<T>, LANES>(program, memory)?;
             sweep::<Pair<T>, LANES>(program, memory, |_, lanes| lanes.iter_mut().for_each(|lane| lane.v = T::ONE));
-            for i in 0..inputs {
+            for i in 0..variables {
                 let lanes = memory.adjoint(i);
-                for column in first..inputs.min(first + LANES) {
-                    hessian[column * inputs + i] = lanes[column - first].d;
+                for column in first..variables.min(first + LANES) {
+                    hessian[column * variables + i] = lanes[column - first].d;
                 }
                 lanes.fill(Pair::NOTHING);
             }

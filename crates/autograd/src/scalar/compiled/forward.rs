@@ -48,6 +48,14 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
             for start in Machine::<S, L>::starts(run) {
                 let count = Machine::<S, L>::part(run, start);
                 let first = machine.fetch(run, 0, start, count, 0);
+                if let (2, Some(second)) = (A, machine.same(run, A - 1)) {
+                    let mut operands = [second; A];
+                    for (y, &x) in machine.results(run, start, count).iter_mut().zip(first) {
+                        operands[0] = x;
+                        *y = function(operands);
+                    }
+                    continue;
+                }
                 let mut x = [first; A];
                 let mut k = 1;
                 while k < A {
@@ -167,17 +175,54 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
         let head = usize::from(start_given);
         let terms = (run.width as usize - head) / 2;
         let y = machine.results(run, start, count);
+        let minus = |t: usize| run.signs & (1 << t) != 0;
+        let factor = |t: usize, side: usize, buffer| machine.fetch(run, head + 2 * t + side, start, count, buffer);
+        let constant = |t: usize| (t < terms).then(|| machine.same(run, head + 2 * t + 1)).flatten();
+        let mut t = 0;
         if start_given {
             y.copy_from_slice(machine.fetch(run, 0, start, count, 0));
+        } else {
+            let (a, b) = (factor(0, 0, 0), factor(0, 1, 1));
+            y.iter_mut().zip(a.iter().zip(b)).for_each(|(y, (&a, &b))| *y = a * b);
+            t = 1;
         }
-        for t in 0..terms {
-            let a = machine.fetch(run, head + 2 * t, start, count, 0);
-            let b = machine.fetch(run, head + 2 * t + 1, start, count, 1);
-            let pairs = y.iter_mut().zip(a.iter().zip(b));
-            match (t == 0 && !start_given, run.signs & (1 << t)) {
-                (true, _) => pairs.for_each(|(y, (&a, &b))| *y = a * b),
-                (false, 0) => pairs.for_each(|(y, (&a, &b))| *y = *y + a * b),
-                (false, _) => pairs.for_each(|(y, (&a, &b))| *y = *y - a * b),
+        // A few terms at a time: each time, the sums go through memory.
+        while t < terms {
+            let signed = |t: usize, c: S| if minus(t) { -c } else { c };
+            match [constant(t), constant(t + 1), constant(t + 2), constant(t + 3)] {
+                [Some(b), Some(c), Some(d), Some(e)] => {
+                    let constants = [signed(t, b), signed(t + 1, c), signed(t + 2, d), signed(t + 3, e)];
+                    add_four(
+                        y,
+                        [factor(t, 0, 0), factor(t + 1, 0, 1), factor(t + 2, 0, 2), factor(t + 3, 0, 3)],
+                        constants,
+                    );
+                    t += 4;
+                }
+                [Some(b), Some(c), ..] => {
+                    add_two(y, [factor(t, 0, 0), factor(t + 1, 0, 1)], [signed(t, b), signed(t + 1, c)]);
+                    t += 2;
+                }
+                [Some(b), ..] => {
+                    let b = signed(t, b);
+                    y.iter_mut().zip(factor(t, 0, 0)).for_each(|(y, &a)| *y = *y + a * b);
+                    t += 1;
+                }
+                [None, None, ..] if t + 1 < terms && !minus(t) && !minus(t + 1) => {
+                    let (a, b) = (factor(t, 0, 0), factor(t, 1, 1));
+                    let (c, d) = (factor(t + 1, 0, 2), factor(t + 1, 1, 3));
+                    let pairs = a.iter().zip(b).zip(c.iter().zip(d));
+                    y.iter_mut().zip(pairs).for_each(|(y, ((&a, &b), (&c, &d)))| *y = *y + a * b + c * d);
+                    t += 2;
+                }
+                [None, ..] => {
+                    let pairs = y.iter_mut().zip(factor(t, 0, 0).iter().zip(factor(t, 1, 1)));
+                    match minus(t) {
+                        false => pairs.for_each(|(y, (&a, &b))| *y = *y + a * b),
+                        true => pairs.for_each(|(y, (&a, &b))| *y = *y - a * b),
+                    }
+                    t += 1;
+                }
             }
         }
     }
@@ -194,5 +239,21 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
             }
             function(x, machine.results(run, start, count));
         }
+    }
+}
+
+/// Adds products with numbers, one after the other.
+#[inline(always)]
+fn add_two<S: Slot>(y: &mut [S], [a, b]: [&[S]; 2], [c, d]: [S; 2]) {
+    for (y, (&a, &b)) in y.iter_mut().zip(a.iter().zip(b)) {
+        *y = *y + a * c + b * d;
+    }
+}
+
+/// [`add_two`] for four.
+#[inline(always)]
+fn add_four<S: Slot>(y: &mut [S], [a, b, c, d]: [&[S]; 4], [e, f, g, h]: [S; 4]) {
+    for (y, ((&a, &b), (&c, &d))) in y.iter_mut().zip(a.iter().zip(b).zip(c.iter().zip(d))) {
+        *y = *y + a * e + b * f + c * g + d * h;
     }
 }

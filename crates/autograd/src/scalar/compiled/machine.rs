@@ -116,6 +116,15 @@ impl<'a, S: Slot, const L: usize> Machine<'a, S, L> {
         unsafe { slice::from_raw_parts(from, count * L) }
     }
 
+    /// The value of operand `k` where it is one and the same for all statements of a run.
+    #[inline(always)]
+    pub(super) fn same(&self, run: &Run, k: usize) -> Option<S> {
+        match self.access(run, k)[0] {
+            Access::Broadcast if L == 1 => Some(self.operand(run, k, 0)[0]),
+            _ => None,
+        }
+    }
+
     /// The places for the results of the statements `start..start + count`.
     #[inline(always)]
     #[expect(clippy::mut_from_ref, reason = "through a raw pointer; each run's places are apart from its operands'")]

@@ -378,31 +378,66 @@ impl<'a, T: Element> Builder<'a, T> {
         let count = self.groups[run].len();
         let first = self.statement(run, 0);
         let width = first.args.len();
-        let (args, accesses) = (program.args.len(), program.access.len());
-        for k in 0..width {
-            let start = program.args.len();
-            for number in 0..count {
-                let node = self.statement(run, number).args[k];
-                program.args.push(self.value(node));
-                program.adjoint_args.push(self.adjoint(node));
-            }
-            program.access.push([access(&program.args[start..]), access(&program.adjoint_args[start..])]);
-        }
+        let places = |of: &dyn Fn(u32) -> u32| -> Vec<Vec<u32>> {
+            let place = |number, k| of(self.statement(run, number).args[k]);
+            (0..width).map(|k| (0..count).map(|number| place(number, k)).collect()).collect()
+        };
+        let (values, adjoints) = (places(&|node| self.value(node)), places(&|node| self.adjoint(node)));
         // Where nothing comes from above, nothing goes down.
         let swept = self.purpose == Purpose::Tangent || self.adjoints[run] != NONE;
         let active = if swept { self.activity(first) } else { 0 };
-        program.runs.push(Run {
-            op: first.op,
-            count: count as u32,
-            width: width as u32,
-            signs: first.signs,
-            active,
-            out: self.values[run],
-            out_adjoint: self.adjoints[run],
-            first: args as u32,
-            accesses: accesses as u32,
-        });
+        let mut start = 0;
+        for end in cuts(values.iter().chain(&adjoints), count) {
+            let (args, accesses) = (program.args.len(), program.access.len());
+            for (values, adjoints) in values.iter().zip(&adjoints) {
+                let (values, adjoints) = (&values[start..end], &adjoints[start..end]);
+                program.args.extend_from_slice(values);
+                program.adjoint_args.extend_from_slice(adjoints);
+                program.access.push([access(values), access(adjoints)]);
+            }
+            let out_adjoint = self.adjoints[run];
+            program.runs.push(Run {
+                op: first.op,
+                count: (end - start) as u32,
+                width: width as u32,
+                signs: first.signs,
+                active,
+                out: self.values[run] + start as u32,
+                out_adjoint: if out_adjoint == NONE { NONE } else { out_adjoint + start as u32 },
+                first: args as u32,
+                accesses: accesses as u32,
+            });
+            start = end;
+        }
     }
+}
+
+/// A run is cut where that leaves parts of so many statements on average.
+const PART: usize = 64;
+
+/// The ends of the parts of a run within which operands lie side by side, as far as cutting there pays: a single place
+/// elsewhere, as at the boundary of a grid, would make the whole run gather.
+fn cuts<'a>(operands: impl Iterator<Item = &'a Vec<u32>>, count: usize) -> Vec<usize> {
+    let mut ends = vec![count];
+    for places in operands {
+        let mut breaks = Vec::new();
+        let mut step = None;
+        for (i, pair) in places.windows(2).enumerate() {
+            let next = pair[1].wrapping_sub(pair[0]);
+            let goes_on = next < 2 && step.is_none_or(|step| step == next);
+            step = goes_on.then_some(next);
+            if !goes_on {
+                breaks.push(i + 1);
+            }
+        }
+        if breaks.len() <= count / PART {
+            ends.extend(breaks);
+        }
+    }
+    ends.sort_unstable();
+    ends.dedup();
+    // Many operands can each have few.
+    if ends.len() <= 1 + count / (PART / 4) { ends } else { vec![count] }
 }
 
 fn access(places: &[u32]) -> Access {
