@@ -3,8 +3,9 @@
 use std::slice;
 
 use super::fuse::Op;
+use super::graph::NONE;
 use super::machine::{MOST, Machine};
-use super::program::{Program, Run};
+use super::program::{Access, Program, Run};
 use super::rows::Block;
 use super::slot::{CHUNK, Memory, Slot};
 use crate::kernels::dispatch::{self, Kernel};
@@ -31,6 +32,7 @@ impl<S: Slot, const L: usize, const ZERO_RULE: bool> Kernel for Backward<'_, S, 
             }
             match run.op {
                 Op::Row(row) => self.row(run, row),
+                Op::LogSumExp => self.log_sum_exp(run),
                 _ if Machine::<S, L>::is_wide(run) => self.wide(run),
                 Op::Add => self.direct::<2, 0>(run, |_| false, |g, _, _, _| g),
                 Op::Sub => self.direct::<2, 0>(run, |k| k == 1, |g, _, _, _| g),
@@ -142,6 +144,33 @@ impl<S: Slot, const L: usize, const ZERO_RULE: bool> Backward<'_, S, L, ZERO_RUL
                     let x = machine.operand(run, k, i);
                     machine.give(run, j, i, |lane| Self::scaled(signed[lane], x[lane]));
                 }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn log_sum_exp(&self, run: &Run) {
+        let machine = &self.0;
+        let g = self.cotangent(run, 0);
+        for start in (0..run.width as usize).step_by(CHUNK / L) {
+            let count = (CHUNK / L).min(run.width as usize - start);
+            let shares = machine.shares(run, start, count);
+            let places = &machine.list_adjoints(run)[start..start + count];
+            if machine.access(run, 0)[1] == Access::Contiguous {
+                // SAFETY: `count` places of cotangents side by side, below `adjoint_slots`.
+                let sums =
+                    unsafe { slice::from_raw_parts_mut(machine.adjoints.add(places[0] as usize * L), count * L) };
+                for (sums, shares) in sums.chunks_exact_mut(L).zip(shares.chunks_exact(L)) {
+                    let mut lane = 0;
+                    while lane < L {
+                        sums[lane] = sums[lane] + Self::scaled(g[lane], shares[lane]);
+                        lane += 1;
+                    }
+                }
+                continue;
+            }
+            for (&place, shares) in places.iter().zip(shares.chunks_exact(L)).filter(|(place, _)| **place != NONE) {
+                machine.add(place, |lane| Self::scaled(g[lane], shares[lane]));
             }
         }
     }

@@ -38,6 +38,7 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
             Op::Dot => self.products(run, false),
             Op::Accumulate => self.products(run, true),
             Op::Row(row) => self.row(run, row),
+            Op::LogSumExp => self.0.log_sum_exp(run),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::slice;
 
 use super::program::{Access, Program, Run};
-use super::slot::{CHUNK, Memory, Slot};
+use super::slot::{BUFFERS, CHUNK, Memory, Slot};
 
 /// Below this many statements gathering does not pay.
 const WIDE: usize = 8;
@@ -54,6 +54,31 @@ impl<'a, S: Slot, const L: usize> Machine<'a, S, L> {
         unsafe { *self.program.access.get_unchecked(run.accesses as usize + k) }
     }
 
+    /// The places of all operands of a run's one statement of many operands.
+    #[inline(always)]
+    pub(super) fn list_places(&self, run: &Run) -> &'a [u32] {
+        debug_assert!(run.count == 1);
+        // SAFETY: the builder pushed a place for each operand, from `first` on.
+        unsafe { slice::from_raw_parts(self.program.args.as_ptr().add(run.first as usize), run.width as usize) }
+    }
+
+    /// The places of their cotangents; `NONE` where there is none.
+    #[inline(always)]
+    pub(super) fn list_adjoints(&self, run: &Run) -> &'a [u32] {
+        debug_assert!(run.count == 1);
+        // SAFETY: as for `list_places`.
+        unsafe { slice::from_raw_parts(self.program.adjoint_args.as_ptr().add(run.first as usize), run.width as usize) }
+    }
+
+    /// A buffer for so many statements.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "through a raw pointer; each use takes a buffer of its own")]
+    pub(super) fn buffer(&self, buffer: usize, count: usize) -> &mut [S] {
+        debug_assert!(buffer < BUFFERS && count * L <= CHUNK);
+        // SAFETY: there are `BUFFERS` buffers of `CHUNK` numbers.
+        unsafe { slice::from_raw_parts_mut(self.scratch.add(buffer * CHUNK), count * L) }
+    }
+
     /// The lanes of a value.
     #[inline(always)]
     pub(super) fn load(&self, place: u32) -> [S; L] {
@@ -81,11 +106,16 @@ impl<'a, S: Slot, const L: usize> Machine<'a, S, L> {
     #[inline(always)]
     pub(super) fn give(&self, run: &Run, k: usize, i: usize, part: impl Fn(usize) -> S) {
         debug_assert!(i < run.count as usize && k < run.width as usize && run.active & (1 << k) != 0);
-        // SAFETY: as for `operand`; an active operand has a place below `adjoint_slots`.
-        let sum = unsafe {
-            let place = *self.adjoint_places(run, k).get_unchecked(i) as usize;
-            &mut *self.adjoints.add(place * L).cast::<[S; L]>()
-        };
+        // SAFETY: `i` is below the count and `k` below the width of the run.
+        self.add(unsafe { *self.adjoint_places(run, k).get_unchecked(i) }, part);
+    }
+
+    /// Adds to a cotangent.
+    #[inline(always)]
+    pub(super) fn add(&self, place: u32, part: impl Fn(usize) -> S) {
+        debug_assert!((place as usize) < self.program.adjoint_slots);
+        // SAFETY: places of cotangents are below `adjoint_slots`, and `adjoints` has `L` numbers for each.
+        let sum = unsafe { &mut *self.adjoints.add(place as usize * L).cast::<[S; L]>() };
         let mut lane = 0;
         while lane < L {
             sum[lane] = sum[lane] + part(lane);

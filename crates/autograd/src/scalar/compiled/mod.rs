@@ -8,6 +8,7 @@
 mod backward;
 mod batch;
 mod engine;
+mod exponentials;
 mod forward;
 mod fuse;
 mod graph;
@@ -18,6 +19,7 @@ mod recursion;
 mod reduce;
 mod rows;
 mod slot;
+mod statements;
 mod step;
 mod symbolic;
 mod tangent;

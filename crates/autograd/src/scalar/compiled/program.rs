@@ -200,7 +200,12 @@ impl<'a, T: Element> Builder<'a, T> {
     }
 
     fn activity(&self, statement: &Statement) -> u64 {
-        statement.args.iter().enumerate().map(|(k, &node)| u64::from(self.is_active(node)) << k).sum()
+        let mut active = statement.args.iter().map(|&node| self.is_active(node));
+        match statement.op {
+            // Of many operands, those without cotangents have no place for them.
+            Op::LogSumExp => u64::from(active.any(|active| active)),
+            _ => active.enumerate().map(|(k, active)| u64::from(active) << k).sum(),
+        }
     }
 
     /// Orders the statements of each window by depth and kind, and cuts them into runs.
@@ -326,7 +331,7 @@ impl<'a, T: Element> Builder<'a, T> {
             for number in 0..self.groups[run].len() {
                 let statement = self.statement(run, number);
                 let activity = if self.purpose == Purpose::Gradient { self.activity(statement) } else { 0 };
-                if activity != 0 && matches!(statement.op, Op::Row(_) | Op::Div) {
+                if activity != 0 && matches!(statement.op, Op::Row(_) | Op::Div | Op::LogSumExp) {
                     last[run] = usize::MAX;
                 }
                 for (k, node) in statement.args.iter().enumerate() {
@@ -378,6 +383,9 @@ impl<'a, T: Element> Builder<'a, T> {
         let count = self.groups[run].len();
         let first = self.statement(run, 0);
         let width = first.args.len();
+        if first.op == Op::LogSumExp {
+            return self.lower_list(run, first, program);
+        }
         let places = |of: &dyn Fn(u32) -> u32| -> Vec<Vec<u32>> {
             let place = |number, k| of(self.statement(run, number).args[k]);
             (0..width).map(|k| (0..count).map(|number| place(number, k)).collect()).collect()
@@ -410,6 +418,31 @@ impl<'a, T: Element> Builder<'a, T> {
             start = end;
         }
     }
+
+    /// A statement of any number of operands: they are one list, with one access.
+    fn lower_list(&self, run: usize, statement: &Statement, program: &mut Program<T>) {
+        let (args, accesses) = (program.args.len(), program.access.len());
+        program.args.extend(statement.args.iter().map(|&node| self.value(node)));
+        program.adjoint_args.extend(statement.args.iter().map(|&node| self.adjoint(node)));
+        program.access.push([list_access(&program.args[args..]), list_access(&program.adjoint_args[args..])]);
+        let swept = self.purpose == Purpose::Tangent || self.adjoints[run] != NONE;
+        program.runs.push(Run {
+            op: statement.op,
+            count: 1,
+            width: statement.args.len() as u32,
+            signs: 0,
+            active: if swept { self.activity(statement) } else { 0 },
+            out: self.values[run],
+            out_adjoint: self.adjoints[run],
+            first: args as u32,
+            accesses: accesses as u32,
+        });
+    }
+}
+
+/// How the one statement of many operands reads them.
+fn list_access(places: &[u32]) -> Access {
+    if places.contains(&NONE) { Access::Gather } else { access(places) }
 }
 
 /// A run is cut where that leaves parts of so many statements on average.
@@ -462,6 +495,6 @@ fn read_backwards(op: Op, activity: u64, k: usize) -> bool {
         Op::Mul | Op::Dot => active(k ^ 1),
         Op::Accumulate => k > 0 && active(((k - 1) ^ 1) + 1),
         Op::Div => activity != 0 && k == 1,
-        Op::Row(_) => activity != 0,
+        Op::Row(_) | Op::LogSumExp => activity != 0,
     }
 }

@@ -201,7 +201,7 @@ pub(super) fn frontier<T: Element>(
     for (i, node) in graph.nodes.iter().enumerate() {
         varies[i] = match node.code {
             Code::Input => node.args[0] as usize >= parameters,
-            _ => node.operands().iter().any(|&operand| varies[operand as usize]),
+            _ => graph.operands(node).iter().any(|&operand| varies[operand as usize]),
         };
     }
     let guarded = guards.iter().filter(|guard| varies[guard.a as usize] || varies[guard.b as usize]);
@@ -210,7 +210,7 @@ pub(super) fn frontier<T: Element>(
     }
     for i in (0..graph.nodes.len()).rev() {
         if used[i] && varies[i] {
-            graph.nodes[i].operands().iter().for_each(|&operand| used[operand as usize] = true);
+            graph.operands(&graph.nodes[i]).iter().for_each(|&operand| used[operand as usize] = true);
         }
     }
     let constant = |i: usize| graph.nodes[i].code == Code::Constant;

@@ -126,8 +126,8 @@ impl Nodes {
             }
             let node = graph.nodes[i as usize];
             match node.code {
-                Code::Row(_) | Code::Div if (i as usize) < recorded => dear.push(i),
-                _ => rest.extend(node.operands()),
+                Code::Row(_) | Code::Div | Code::LogSumExp if (i as usize) < recorded => dear.push(i),
+                _ => rest.extend(graph.operands(&node)),
             }
         }
         dear.sort_unstable();

@@ -5,9 +5,11 @@ use std::any::TypeId;
 use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use smallvec::SmallVec;
+
 use super::graph::{Code, Graph};
 use crate::kernels::number::Element;
-use crate::ops::{Elementwise, MultiplyAdd, Real, Scaled};
+use crate::ops::{Elementwise, Exp, MultiplyAdd, Real, Scaled};
 
 /// A node as the pullbacks of rows see it.
 pub(super) struct Symbol<'a, T: Element> {
@@ -94,6 +96,7 @@ pub(super) type Pullback<T> = fn(&RefCell<Graph<T>>, Use) -> Option<u32>;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Use {
     pub(super) operand: usize,
+    pub(super) to: u32,
     pub(super) args: [u32; 3],
     pub(super) result: u32,
     pub(super) cotangent: u32,
@@ -124,7 +127,7 @@ pub(super) fn cotangents<T: Element>(
     let mut active = vec![false; count];
     wrt.iter().for_each(|&node| active[node as usize] = true);
     for i in 0..count {
-        active[i] |= graph.nodes[i].operands().iter().any(|&operand| active[operand as usize]);
+        active[i] |= graph.operands(&graph.nodes[i]).iter().any(|&operand| active[operand as usize]);
     }
     // The parts of each cotangent, and whether they are subtracted.
     let mut parts: Vec<Vec<(u32, bool)>> = vec![Vec::new(); count];
@@ -144,8 +147,9 @@ pub(super) fn cotangents<T: Element>(
             continue;
         }
         let node = shared.borrow().nodes[i as usize];
-        for (operand, &to) in node.operands().iter().enumerate().filter(|(_, to)| active[**to as usize]) {
-            let at = Use { operand, args: node.args, result: i, cotangent: g, zero_rule };
+        let operands: SmallVec<[u32; 3]> = shared.borrow().operands(&node).into();
+        for (operand, &to) in operands.iter().enumerate().filter(|(_, to)| active[**to as usize]) {
+            let at = Use { operand, to, args: node.args, result: i, cotangent: g, zero_rule };
             parts[to as usize].extend(part(&shared, node.code, at).filter(|(part, _)| *part != zero));
         }
     }
@@ -168,7 +172,7 @@ fn total<T: Element>(graph: &mut Graph<T>, mut parts: Vec<(u32, bool)>) -> Optio
 
 /// The contribution to one operand, and whether it is subtracted.
 fn part<T: Element>(graph: &RefCell<Graph<T>>, code: Code, at: Use) -> Option<(u32, bool)> {
-    let Use { operand, args, result, cotangent: g, zero_rule } = at;
+    let Use { operand, to, args, result, cotangent: g, zero_rule } = at;
     let mut graph_now = graph.borrow_mut();
     let other = args[1 - operand.min(1)];
     match code {
@@ -182,6 +186,11 @@ fn part<T: Element>(graph: &RefCell<Graph<T>>, code: Code, at: Use) -> Option<(u
             let slope = graph_now.div(one, args[1]);
             let slope = if operand == 0 { slope } else { graph_now.mul(result, slope) };
             Some((scaled(&mut graph_now, [g, slope], zero_rule), operand == 1))
+        }
+        Code::LogSumExp => {
+            let apart = graph_now.sub(to, result);
+            let share = graph_now.row::<Exp, 1>([apart]);
+            Some((scaled(&mut graph_now, [g, share], zero_rule), false))
         }
         Code::Row(row) => {
             let pullback = graph_now.rows[row as usize].pullback;

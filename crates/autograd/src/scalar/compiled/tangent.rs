@@ -104,6 +104,7 @@ impl<T: Element, const ZERO_RULE: bool> Kernel for Push<'_, T, ZERO_RULE> {
             match run.op {
                 Op::Row(row) => self.row::<FMA>(run, row),
                 Op::Div => self.quotient::<FMA>(run),
+                Op::LogSumExp => self.log_sum_exp::<FMA>(run),
                 Op::Add | Op::Neg | Op::Sum => self.each::<FMA>(run, 0, count, |k, _| Self::sign(run, k)),
                 Op::Sub => self.each::<FMA>(run, 0, count, |k, _| if k == 0 { T::ONE } else { -T::ONE }),
                 Op::Mul | Op::Dot | Op::Accumulate => self.each::<FMA>(run, 0, count, |k, i| match k < head {
@@ -257,6 +258,24 @@ impl<T: Element, const ZERO_RULE: bool> Push<'_, T, ZERO_RULE> {
                 below[i] = -(y[i] * above[i]);
             }
             self.buffered::<FMA>(run, start, count);
+        }
+    }
+
+    #[inline(always)]
+    fn log_sum_exp<const FMA: bool>(&self, run: &Run) {
+        let machine = &self.forward.0;
+        for group in 0..self.groups {
+            let mut sum = [T::ZERO; GROUP];
+            for start in (0..run.width as usize).step_by(CHUNK) {
+                let count = CHUNK.min(run.width as usize - start);
+                let shares = machine.shares(run, start, count);
+                let places = &machine.list_adjoints(run)[start..start + count];
+                for (&place, &share) in places.iter().zip(shares).filter(|(place, _)| **place != NONE) {
+                    sum = self.plus::<FMA>(sum, place, group, share);
+                }
+            }
+            // SAFETY: the statement's own place.
+            unsafe { self.at(run.out, group).write(sum) };
         }
     }
 
