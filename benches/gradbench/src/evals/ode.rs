@@ -5,7 +5,7 @@ use wengert::scalar::{Recursion, Traced};
 
 use crate::json::{self, Result};
 use crate::number::Number;
-use crate::ways::{Gradient, Objective};
+use crate::ways::{Gradient, Objective, compiled};
 
 /// The rates and the number of steps.
 #[derive(Clone, Debug)]
@@ -83,8 +83,12 @@ impl Objective for Ode {
         *self.solution(x).last().expect("one equation at least")
     }
 
-    /// One step is recorded, and replayed for all.
+    /// One step is recorded, and replayed for all. A step moves four equations up what the last one depends on: where the
+    /// steps are too few to reach all equations, the whole is recorded instead, from which the others are left out.
     fn replayed(self) -> Result<Gradient> {
+        if 4 * self.s < self.x.len() {
+            return compiled(self);
+        }
         let Ode { x, s } = self;
         let start = vec![0.0; x.len()];
         let step = |x: &[Traced], y: &[Traced], _: &[Traced]| {

@@ -96,9 +96,9 @@ impl<T: Element> Engine<T> {
             y(i, memory.value(place)[0]);
         }
         sweep::<T, 1>(program, memory, |output, lanes| lanes[0] += w[output]);
-        for (i, g) in g.iter_mut().enumerate() {
-            *g = std::mem::replace(&mut memory.adjoint(i)[0], T::ZERO);
-        }
+        let cotangents = &mut memory.adjoints[..g.len()];
+        g.copy_from_slice(cotangents);
+        cotangents.fill(T::ZERO);
         Ok(())
     }
 
@@ -289,7 +289,8 @@ pub(super) fn sweep<S: Slot, const L: usize>(
     plant(memory);
     backward::<S, L, false>(program, memory);
     let inputs = ..program.inputs * L;
-    if memory.adjoints[inputs].iter().any(|adjoint| adjoint.spoiled()) {
+    // Without a branch for each.
+    if memory.adjoints[inputs].iter().fold(false, |any, adjoint| any | adjoint.spoiled()) {
         memory.adjoints[inputs].fill(S::NOTHING);
         plant(memory);
         backward::<S, L, true>(program, memory);

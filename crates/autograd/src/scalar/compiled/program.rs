@@ -236,10 +236,22 @@ impl<'a, T: Element> Builder<'a, T> {
         }
     }
 
-    /// Where the operands of a statement lie: all belong to runs that are there already.
-    fn order(&self, statement: &Statement) -> SmallVec<[(u32, u32); 4]> {
-        let place = |node: &u32| self.made.get(node).copied().unwrap_or_else(|| (0, self.leaves[node]));
-        statement.args.iter().map(place).collect()
+    /// Where the operands of a statement lie: first the runs that they belong to (all are there already), so that statements
+    /// of one kind stay together, then their numbers there.
+    fn order(&self, statement: &Statement) -> [SmallVec<[u32; 4]>; 2] {
+        let inputs = self.request.leaves.len() as u32;
+        let place = |node: &u32| match self.made.get(node) {
+            Some(&(run, number)) => (run + 1, number),
+            None => match self.leaves[node] {
+                place if place < inputs => (0, place),
+                // A number is a kind of its own.
+                place => (NONE - place, 0),
+            },
+        };
+        [
+            statement.args.iter().map(|node| place(node).0).collect(),
+            statement.args.iter().map(|node| place(node).1).collect(),
+        ]
     }
 
     fn statement(&self, run: usize, number: usize) -> &'a Statement {
