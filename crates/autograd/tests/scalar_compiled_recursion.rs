@@ -8,65 +8,73 @@ fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs()))
 }
 
-/// A step with every kind of operation; `theta` has 3 entries, `state` 3, `row` 2.
-fn step<N: Float>(theta: &[N], state: &[N], row: &[N]) -> (Vec<N>, N) {
-    let number = |x: f64| N::from(x).unwrap();
-    let shared = (theta[0] * theta[1]).exp();
-    let gate = (state[0] * theta[1] + row[0]).tanh();
-    let next = vec![
-        state[1] + shared * gate - theta[2] * state[0] * number(0.5),
-        state[0] / (state[2] * state[2] + number(2.0)),
-        (state[2] * row[1] - state[1]).sin() * number(0.75) + state[2] * number(0.25),
-    ];
-    let term = (next[0] * next[0] + number(1.0)).ln() - gate * state[2];
-    (next, term)
+/// A recursion, for any number type.
+trait System {
+    fn step<N: Float>(theta: &[N], state: &[N], row: &[N]) -> (Vec<N>, N);
+    fn last<N: Float>(theta: &[N], state: &[N]) -> N;
 }
 
-fn last<N: Float>(theta: &[N], state: &[N]) -> N {
-    state[0] * state[1] + theta[2] * state[2].cos()
+/// Every kind of operation; `theta` has 3 entries, `state` 3, `row` 2.
+struct Mixed;
+
+impl System for Mixed {
+    fn step<N: Float>(theta: &[N], state: &[N], row: &[N]) -> (Vec<N>, N) {
+        let number = |x: f64| N::from(x).unwrap();
+        let shared = (theta[0] * theta[1]).exp();
+        let gate = (state[0] * theta[1] + row[0]).tanh();
+        let next = vec![
+            state[1] + shared * gate - theta[2] * state[0] * number(0.5),
+            state[0] / (state[2] * state[2] + number(2.0)),
+            (state[2] * row[1] - state[1]).sin() * number(0.75) + state[2] * number(0.25),
+        ];
+        let term = (next[0] * next[0] + number(1.0)).ln() - gate * state[2];
+        (next, term)
+    }
+
+    fn last<N: Float>(theta: &[N], state: &[N]) -> N {
+        state[0] * state[1] + theta[2] * state[2].cos()
+    }
 }
 
-/// A step of a chain of equations, long enough to be computed side by side, with boundaries.
-fn chain<N: Float>(theta: &[N], state: &[N], _: &[N]) -> (Vec<N>, N) {
-    let number = |x: f64| N::from(x).unwrap();
-    let slopes = |y: &[N]| -> Vec<N> {
-        let inner = |i: usize| if i == 0 { theta[0] } else { theta[i] * y[i - 1] };
-        (0..y.len()).map(inner).collect()
-    };
-    let first = slopes(state);
-    let moved: Vec<N> = state.iter().zip(&first).map(|(&y, &k)| y + k * number(0.05)).collect();
-    let second = slopes(&moved);
-    let next: Vec<N> = (0..state.len())
-        .map(|i| state[i] + first[i] * number(0.03) + second[i] * number(0.07) - moved[i] * number(0.001))
-        .collect();
-    let term = next[next.len() / 2] * number(0.5);
-    (next, term)
-}
+/// A chain of equations, long enough to be computed side by side, with boundaries.
+struct Chain;
 
-fn sum<N: Float>(_: &[N], state: &[N]) -> N {
-    state.iter().fold(N::zero(), |sum, &x| sum + x * x)
+impl System for Chain {
+    fn step<N: Float>(theta: &[N], state: &[N], _: &[N]) -> (Vec<N>, N) {
+        let number = |x: f64| N::from(x).unwrap();
+        let slopes = |y: &[N]| -> Vec<N> {
+            let inner = |i: usize| if i == 0 { theta[0] } else { theta[i] * y[i - 1] };
+            (0..y.len()).map(inner).collect()
+        };
+        let first = slopes(state);
+        let moved: Vec<N> = state.iter().zip(&first).map(|(&y, &k)| y + k * number(0.05)).collect();
+        let second = slopes(&moved);
+        let next: Vec<N> = (0..state.len())
+            .map(|i| state[i] + first[i] * number(0.03) + second[i] * number(0.07) - moved[i] * number(0.001))
+            .collect();
+        let term = next[next.len() / 2] * number(0.5);
+        (next, term)
+    }
+
+    fn last<N: Float>(_: &[N], state: &[N]) -> N {
+        state.iter().fold(N::zero(), |sum, &x| sum + x * x)
+    }
 }
 
 /// The whole recursion on one tape: value, derivatives by θ and by the state.
-fn on_tape(
-    body: impl for<'t> Fn(&[Var<'t>], &[Var<'t>], &[Var<'t>]) -> (Vec<Var<'t>>, Var<'t>),
-    end: impl for<'t> Fn(&[Var<'t>], &[Var<'t>]) -> Var<'t>,
-    [theta, state]: [&[f64]; 2],
-    rows: &[Vec<f64>],
-) -> (f64, [Vec<f64>; 2]) {
+fn on_tape<F: System>(_: F, [theta, state]: [&[f64]; 2], rows: &[Vec<f64>]) -> (f64, [Vec<f64>; 2]) {
     let tape = Tape::new();
     let (theta, start) = (tape.vars(theta), tape.vars(state));
     let mut state = start.clone();
     let mut value = Var::constant(0.0);
     for row in rows {
         let row: Vec<Var<'_>> = row.iter().map(|&x| Var::constant(x)).collect();
-        let (next, term) = body(&theta, &state, &row);
+        let (next, term) = F::step(&theta, &state, &row);
         (state, value) = (next, value + term);
     }
-    let value = value + end(&theta, &state);
+    let value = value + F::last(&theta, &state);
     let adjoints = value.backward();
-    let wrt = |x: &[Var<'_>]| x.iter().map(|&x| adjoints.wrt(x)).collect();
-    (value.value(), [wrt(&theta), wrt(&start)])
+    (value.value(), [&theta, &start].map(|x| x.iter().map(|&x| adjoints.wrt(x)).collect()))
 }
 
 const THETA: [f64; 3] = [0.3, -0.8, 0.4];
@@ -77,7 +85,7 @@ fn rows(count: usize) -> Vec<Vec<f64>> {
 }
 
 fn recorded() -> Recursion {
-    Recursion::record(&[1.0; 3], &[0.1, 0.2, 0.3], &[0.0; 2], step::<Traced>, last::<Traced>).unwrap()
+    Recursion::record(&[1.0; 3], &[0.1, 0.2, 0.3], &[0.0; 2], Mixed::step, Mixed::last).unwrap()
 }
 
 #[test]
@@ -85,7 +93,7 @@ fn a_recursion_is_the_recursion_on_one_tape() {
     let mut recursion = recorded();
     for count in [0, 1, 2, 3, 10, 57] {
         let rows = rows(count);
-        let (value, expected) = on_tape(step, last, [&THETA, &START], &rows);
+        let (value, expected) = on_tape(Mixed, [&THETA, &START], &rows);
         let (mut by_theta, mut by_state) = ([f64::NAN; 3], [f64::NAN; 3]);
         let flat = rows.concat();
         assert!(close(recursion.value(&THETA, &START, &flat).unwrap(), value, 1e-13), "{count} steps");
@@ -105,9 +113,9 @@ fn long_states_are_computed_side_by_side() {
     let n = 200;
     let theta: Vec<f64> = (0..n).map(|i| 0.5 + 0.4 * (i as f64 * 1.1).sin()).collect();
     let start: Vec<f64> = (0..n).map(|i| (i as f64 * 0.37).cos()).collect();
-    let mut recursion = Recursion::record(&vec![1.0; n], &vec![0.0; n], &[], chain::<Traced>, sum::<Traced>).unwrap();
+    let mut recursion = Recursion::record(&vec![1.0; n], &vec![0.0; n], &[], Chain::step, Chain::last).unwrap();
     for count in [1, 5, 20] {
-        let (value, [by_theta, by_start]) = on_tape(chain, sum, [&theta, &start], &vec![vec![]; count]);
+        let (value, [by_theta, by_start]) = on_tape(Chain, [&theta, &start], &vec![vec![]; count]);
         let (mut g, mut h) = (vec![0.0; n], vec![0.0; n]);
         assert!(close(recursion.value_and_gradient(&theta, &start, count, [&mut g, &mut h]).unwrap(), value, 1e-12));
         assert!(g.iter().zip(&by_theta).all(|(&a, &b)| close(a, b, 1e-11)), "{count}");
@@ -235,8 +243,8 @@ fn a_step_is_a_compiled_function_of_its_own() {
     let inputs = [&THETA[..], &START].concat();
     let whole = |x: &[Traced]| {
         let row = row.map(Traced::from);
-        let (next, term) = step(&x[..3], &x[3..], &row);
-        term + last(&x[..3], &next)
+        let (next, term) = Mixed::step(&x[..3], &x[3..], &row);
+        term + Mixed::last(&x[..3], &next)
     };
     let mut compiled = Compiled::record(&inputs, whole).unwrap();
     let mut expected = [0.0; 6];

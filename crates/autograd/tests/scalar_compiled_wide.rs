@@ -1,7 +1,7 @@
 //! Jacobians forwards in wide lanes, inputs that are data, and statements of many operands, against the tape.
 
 use num_traits::Float;
-use wengert_autograd::scalar::{self, Compiled, MapReduce, Recursion, Tape, Traced, Var};
+use wengert_autograd::scalar::{self, Compiled, MapReduce, Recursion, Scalar, Tape, Traced, Var};
 
 fn close(a: f64, b: f64, tolerance: f64) -> bool {
     (a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs())) || (a.is_nan() && b.is_nan())
