@@ -180,11 +180,20 @@ impl Number for Traced {
         Real::sigmoid(self)
     }
 
-    /// The greatest by an operation: a comparison would be a guard, and each row of data has its own greatest.
+    fn sum(x: &[Self]) -> Self {
+        Traced::sum(x)
+    }
+
+    fn dot(a: &[Self], b: &[Self]) -> Self {
+        Traced::dot(a, b)
+    }
+
+    fn square_norm(x: &[Self]) -> Self {
+        Traced::sqnorm(x)
+    }
+
     fn log_sum_exp(x: &[Self]) -> Self {
-        let greatest = x.iter().fold(x[0], |max, &x| max.maximum(x));
-        let sum = x.iter().fold(Self::plain(0.0), |sum, &x| sum + Float::exp(x - greatest));
-        Float::ln(sum) + greatest
+        Traced::logsumexp(x)
     }
 }
 

@@ -179,21 +179,21 @@ fn ba() {
     jacobian_run(ba.clone(), Some(Way::Record)).expect("a job")(&mut reference).expect("a run");
     let rows = 3 * ba.p;
     let columns = CAMERA * ba.n + 3 * ba.m + ba.p;
-    assert_eq!((reference.rows.len(), reference.values.len()), (rows + 1, (2 * INPUTS + 1) * ba.p));
+    assert_eq!((reference.pattern.rows.len(), reference.values.len()), (rows + 1, (2 * INPUTS + 1) * ba.p));
     for way in WAYS {
         let mut jacobian = Sparse::default();
         let mut run = jacobian_run(ba.clone(), Some(way)).expect("a job");
         run(&mut jacobian).expect("a run");
         run(&mut jacobian).expect("another run");
-        assert_eq!((&jacobian.rows, &jacobian.columns), (&reference.rows, &reference.columns));
+        assert_eq!(jacobian.pattern, reference.pattern);
         for (i, (&a, &b)) in jacobian.values.iter().zip(&reference.values).enumerate() {
             close(a, b, 1e-12, &format!("{way}, entry {i}"));
         }
     }
     let mut dense = vec![0.0; rows * columns];
     for row in 0..rows {
-        for entry in reference.rows[row]..reference.rows[row + 1] {
-            dense[row * columns + reference.columns[entry]] = reference.values[entry];
+        for entry in reference.pattern.rows[row]..reference.pattern.rows[row + 1] {
+            dense[row * columns + reference.pattern.columns[entry]] = reference.values[entry];
         }
     }
     for column in 0..columns {

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use num_traits::Float;
 use wengert_autograd::kernels::pool;
-use wengert_autograd::scalar::{Compiled, MapReduce, Tape};
+use wengert_autograd::scalar::{Compiled, MapReduce, Recursion, Tape, Traced};
 
 /// Counts the allocations of the thread that runs a test.
 struct Counting;
@@ -146,6 +146,8 @@ fn replays_allocate_nothing() {
     let mut one = Compiled::record(&[1.0, 2.0, 3.0], f).unwrap();
     let mut many = Compiled::record(&[1.0, 2.0, 3.0], |x| vec![f(x), x[0] * x[1], f(x) * x[2], x[1].exp()]).unwrap();
     let mut sum = MapReduce::record(&THETA, &[0.5, 0.5], term).unwrap();
+    let step = |x: &[Traced], s: &[Traced], d: &[Traced]| (vec![s[0] * 0.5 + term(x, d)], s[0]);
+    let mut steps = Recursion::record(&THETA, &[0.0], &[0.5, 0.5], step, |_, s| s[0].exp()).unwrap();
     let rows = rows(500);
     let (points, mut values, mut gradients) = (vec![0.5; 3 * 100], vec![0.0; 400], vec![0.0; 1200]);
     let (mut g, mut h, mut y) = ([0.0; 12], [0.0; 12], [0.0; 4]);
@@ -162,6 +164,12 @@ fn replays_allocate_nothing() {
         sum.value_and_gradient(&THETA, &rows, &mut g[..4]).unwrap();
         sum.gradient_and_hvp(&THETA, &rows, &THETA, &mut g[..4], &mut h[..4]).unwrap();
         sum.value(&THETA, &rows).unwrap();
+        steps.value(&THETA, &[0.1], &rows).unwrap();
+        let (g, by_state) = g.split_at_mut(4);
+        let (h, of_state) = h.split_at_mut(4);
+        steps.value_and_gradient(&THETA, &[0.1], &rows, [g, &mut by_state[..1]]).unwrap();
+        let (places, products) = ([g, &mut by_state[..1]], [h, &mut of_state[..1]]);
+        steps.gradient_and_hvp(&THETA, &[0.1], &rows, [&THETA, &[1.0]], places, products).unwrap();
     };
     all(&[0.5, 1.0, 2.0]);
     let before = COUNT.get();

@@ -1,5 +1,7 @@
 //! Bundle adjustment: how far points, seen by cameras, lie from where they were found in the pictures.
 
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 use wengert::scalar::{Compiled, Tape, Var};
 
@@ -44,15 +46,22 @@ pub struct Errors {
     pub weights: Vec<f64>,
 }
 
-/// A sparse Jacobian, row after row: row `r` has the entries from `rows[r]` to `rows[r + 1]`.
+/// A sparse Jacobian.
 #[derive(Clone, Debug, Default)]
 pub struct Sparse {
+    /// Where the entries are.
+    pub pattern: Rc<Pattern>,
+    /// The entries.
+    pub values: Vec<f64>,
+}
+
+/// Where the entries of a sparse matrix are, row after row: row `r` has the entries from `rows[r]` to `rows[r + 1]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pattern {
     /// Where the rows begin, and where the last one ends.
     pub rows: Vec<usize>,
     /// The column of each entry.
     pub columns: Vec<usize>,
-    /// The entries.
-    pub values: Vec<f64>,
 }
 
 impl Ba {
@@ -105,22 +114,21 @@ impl Ba {
     }
 
     /// Where the entries of the Jacobian are: the columns are cameras, points, weights.
-    pub fn pattern(&self, out: &mut Sparse) {
-        out.rows.clear();
-        out.columns.clear();
-        out.rows.push(0);
+    pub fn pattern(&self) -> Pattern {
+        let (mut rows, mut columns) = (vec![0], vec![]);
         for (i, &[camera, point]) in self.observations.iter().enumerate() {
             for _ in 0..2 {
-                out.columns.extend(CAMERA * camera..CAMERA * (camera + 1));
-                out.columns.extend((0..3).map(|j| CAMERA * self.n + 3 * point + j));
-                out.columns.push(CAMERA * self.n + 3 * self.m + i);
-                out.rows.push(out.columns.len());
+                columns.extend(CAMERA * camera..CAMERA * (camera + 1));
+                columns.extend((0..3).map(|j| CAMERA * self.n + 3 * point + j));
+                columns.push(CAMERA * self.n + 3 * self.m + i);
+                rows.push(columns.len());
             }
         }
         for i in 0..self.p {
-            out.columns.push(CAMERA * self.n + 3 * self.m + i);
-            out.rows.push(out.columns.len());
+            columns.push(CAMERA * self.n + 3 * self.m + i);
+            rows.push(columns.len());
         }
+        Pattern { rows, columns }
     }
 }
 
@@ -180,7 +188,7 @@ pub fn print_jacobian(jacobian: &Sparse) -> Value {
         let first = all.iter().take(2 * INPUTS);
         first.chain(all.last()).copied().collect()
     }
-    json!({"rows": ends(&jacobian.rows), "cols": ends(&jacobian.columns), "vals": ends(&jacobian.values)})
+    json!({"rows": ends(&jacobian.pattern.rows), "cols": ends(&jacobian.pattern.columns), "vals": ends(&jacobian.values)})
 }
 
 /// What writes a sparse Jacobian, again and again.
@@ -203,37 +211,33 @@ pub fn jacobian_run(ba: Ba, way: Option<Way>) -> Result<Jacobian> {
 /// Observations at a time: as many as fit into the nearest cache with their derivatives.
 const BLOCK: usize = 128;
 
-/// Records one observation, with its feature as two more inputs, and replays it in lanes.
+/// Records one observation, with its feature as data, and replays it in lanes. Where the entries of the Jacobian are is
+/// found once.
 fn replayed(ba: Ba) -> Result<Jacobian> {
     const WIDTH: usize = INPUTS + 2;
     let words = |error: wengert::Error| error.to_string();
-    let first = [&ba.inputs(0)[..], &ba.features[..2]].concat();
-    let recording = Compiled::rerecording(&first, |x| {
-        let (inputs, feature) = x.split_at(INPUTS);
+    let recording = Compiled::rerecording_with_data(&ba.inputs(0), &ba.features[..2], |inputs, feature| {
         reprojection(inputs, [feature[0], feature[1]])
     });
     let mut observation = recording.map_err(words)?;
     let mut weights = Compiled::record(&ba.weights[..1], |x| weight(x[0])).map_err(words)?;
-    let (mut points, mut values, mut jacobians) = (vec![], vec![], vec![0.0; BLOCK * 2 * WIDTH]);
+    let pattern = Rc::new(ba.pattern());
+    let (mut points, mut values) = (vec![0.0; BLOCK * WIDTH], vec![0.0; ba.p.max(2 * BLOCK)]);
     Ok(Box::new(move |out| {
-        ba.pattern(out);
-        out.values.clear();
-        for start in (0..ba.p).step_by(BLOCK) {
-            let block = start..ba.p.min(start + BLOCK);
-            points.clear();
-            for i in block.clone() {
-                points.extend_from_slice(&ba.inputs(i));
-                points.extend_from_slice(&ba.features[2 * i..][..2]);
+        out.pattern = Rc::clone(&pattern);
+        out.values.resize(2 * INPUTS * ba.p + ba.p, 0.0);
+        let (reprojections, of_weights) = out.values.split_at_mut(2 * INPUTS * ba.p);
+        for (block, jacobians) in reprojections.chunks_mut(2 * INPUTS * BLOCK).enumerate() {
+            let start = block * BLOCK;
+            let count = jacobians.len() / (2 * INPUTS);
+            for (i, point) in (start..start + count).zip(points.chunks_exact_mut(WIDTH)) {
+                point[..INPUTS].copy_from_slice(&ba.inputs(i));
+                point[INPUTS..].copy_from_slice(&ba.features[2 * i..][..2]);
             }
-            values.resize(2 * block.len(), 0.0);
-            let jacobians = &mut jacobians[..2 * WIDTH * block.len()];
-            observation.jacobians_into(&points, &mut values, jacobians).map_err(words)?;
-            jacobians.chunks(WIDTH).for_each(|row| out.values.extend_from_slice(&row[..INPUTS]));
+            let points = &points[..count * WIDTH];
+            observation.jacobians_into(points, &mut values[..2 * count], jacobians).map_err(words)?;
         }
-        let errors = out.values.len();
-        out.values.resize(errors + ba.p, 0.0);
-        values.resize(ba.p, 0.0);
-        weights.gradients_into(&ba.weights, &mut values, &mut out.values[errors..]).map_err(words)
+        weights.gradients_into(&ba.weights, &mut values[..ba.p], of_weights).map_err(words)
     }))
 }
 
@@ -241,7 +245,7 @@ fn replayed(ba: Ba) -> Result<Jacobian> {
 fn recorded(ba: Ba) -> Jacobian {
     let mut tape = Tape::new();
     Box::new(move |out| {
-        ba.pattern(out);
+        out.pattern = Rc::new(ba.pattern());
         out.values.clear();
         for (i, feature) in ba.features.chunks(2).enumerate() {
             tape.clear();

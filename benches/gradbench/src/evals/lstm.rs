@@ -1,10 +1,11 @@
 //! The loss of a long short-term memory network whose weights are diagonal, on a sequence of bits.
 
 use serde_json::Value;
+use wengert::scalar::{Recursion, Traced};
 
 use crate::json::{self, Result};
 use crate::number::Number;
-use crate::ways::Objective;
+use crate::ways::{Gradient, Objective};
 
 /// Network, start and sequence.
 #[derive(Clone, Debug)]
@@ -69,12 +70,11 @@ impl Lstm {
         state[i]
     }
 
-    /// How badly `output` says what comes next.
-    pub fn loss<T: Number>(output: &[T], next: &[f64]) -> T {
+    /// How badly `output` says what comes next: how many bits are set, and the sum of the outputs for them.
+    pub fn loss<T: Number>(output: &[T], ones: T, set: T) -> T {
         let exponentials: Vec<T> = output.iter().map(|x| x.exp()).collect();
         let normaliser = (T::sum(&exponentials) + T::plain(2.0)).ln();
-        let ones: f64 = next.iter().sum();
-        normaliser * T::plain(ones) - T::weighted(output, next)
+        normaliser * ones - set
     }
 
     /// What sums of losses are divided by.
@@ -98,8 +98,35 @@ impl Objective for Lstm {
                 *input = T::plain(now);
             }
             self.step(parameters, &mut state, &input, &mut output);
-            sum += Lstm::loss(&output, next);
+            sum += Lstm::loss(&output, T::plain(next.iter().sum()), T::weighted(&output, next));
         }
         sum / T::plain(self.count())
+    }
+
+    /// One step is recorded, with its bits and the next ones as data, and replayed for the whole sequence.
+    fn replayed(self) -> Result<Gradient> {
+        let b = self.b;
+        let mut rows = vec![];
+        for (now, next) in self.sequence.chunks(b).zip(self.sequence.chunks(b).skip(1)) {
+            rows.extend_from_slice(now);
+            rows.extend_from_slice(next);
+        }
+        let step = |parameters: &[Traced], state: &[Traced], row: &[Traced]| {
+            let (now, next) = row.split_at(b);
+            let (mut state, mut output) = (state.to_vec(), now.to_vec());
+            self.step(parameters, &mut state, now, &mut output);
+            let loss = Lstm::loss(&output, Traced::sum(next), Traced::dot(&output, next));
+            (state, loss / Traced::plain(self.count()))
+        };
+        let recording =
+            Recursion::record(&self.parameters, &self.state, &rows[..2 * b], step, |_, _| Traced::plain(0.0));
+        let mut steps = recording.map_err(|error| error.to_string())?;
+        let mut by_state = vec![0.0; self.state.len()];
+        Ok(Box::new(move |out| {
+            out.resize(self.parameters.len(), 0.0);
+            let parameters = std::hint::black_box(&self.parameters);
+            let result = steps.value_and_gradient(parameters, &self.state, &rows, [out, &mut by_state]);
+            result.map(drop).map_err(|error| error.to_string())
+        }))
     }
 }

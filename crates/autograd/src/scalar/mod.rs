@@ -24,6 +24,7 @@
 //! | second and higher derivatives | [`hvp`], [`hessian`]; a [`derivative`] within a [`derivative`] |
 //! | matrices of derivatives, mostly zeros | [`sparse_jacobian`], [`sparse_hessian`] |
 //! | a recursion of a million steps | [`checkpointed_loop`] |
+//! | the same function again and again | [`Compiled`], [`MapReduce`] over rows of data, [`Recursion`] over steps: recorded once |
 //!
 //! # Code that knows nothing of this
 //!
@@ -57,7 +58,7 @@ mod transform;
 mod var;
 
 pub use checkpoint::checkpointed_loop;
-pub use compiled::{Compiled, MapReduce, Outputs, Plain, Traced};
+pub use compiled::{Compiled, MapReduce, Outputs, Plain, Recursion, Steps, Traced};
 pub use dual::Dual;
 pub use float::IntoNumber;
 pub use forward::Tangents;

@@ -38,12 +38,12 @@ impl First {
 impl<T: Element> Engine<T> {
     /// Values and Jacobians of points that lie one after the other.
     fn jacobians(&self, points: &[T], values: &mut [T], jacobians: &mut [T]) -> Result<()> {
-        let (inputs, outputs) = (self.inputs, self.outputs);
+        let (inputs, variables, outputs) = (self.inputs, self.variables, self.outputs);
         let count = values.len().checked_div(outputs).unwrap_or(0);
         let first = First::default();
         pool::split_rows(
             [values, jacobians],
-            [outputs, inputs * outputs],
+            [outputs, variables * outputs],
             TASK,
             count,
             |start, [values, jacobians]| {
@@ -65,10 +65,10 @@ impl<T: Element> Engine<T> {
                                 lanes.iter_mut().for_each(|lane| *lane += T::ONE);
                             }
                         });
-                        for i in 0..inputs {
+                        for i in 0..variables {
                             let cotangents = memory.adjoint(i);
                             for (lane, &cotangent) in cotangents.iter().enumerate().take(lanes) {
-                                jacobians[((point - start + lane) * outputs + output) * inputs + i] = cotangent;
+                                jacobians[((point - start + lane) * outputs + output) * variables + i] = cotangent;
                             }
                             cotangents.fill(T::ZERO);
                         }
@@ -102,13 +102,14 @@ impl<T: Element> Compiled<T> {
             flat.extend_from_slice(point.as_ref());
         }
         let mut values = vec![T::ZERO; points.len()];
-        let mut gradients = vec![T::ZERO; flat.len()];
+        let mut gradients = vec![T::ZERO; points.len() * self.variables()];
         self.gradients_into(&flat, &mut values, &mut gradients)?;
-        matrix(points.len(), self.inputs(), gradients)
+        matrix(points.len(), self.variables(), gradients)
     }
 
     /// Values and gradients at points that lie one after the other: point `i` is `points[i n..(i + 1) n]` for `n` inputs,
-    /// its value goes to `values[i]`, its gradient to `gradients[i n..(i + 1) n]`.
+    /// its value goes to `values[i]`, its gradient to `gradients[i v..(i + 1) v]` for `v` variables, which are all inputs
+    /// unless some were declared data.
     ///
     /// # Errors
     /// On wrong lengths, a point that takes another branch, or several outputs.
@@ -117,26 +118,26 @@ impl<T: Element> Compiled<T> {
         self.jacobians_into(points, values, gradients)
     }
 
-    /// Values and Jacobians at points that lie one after the other: for `n` inputs and `m` outputs, point `i` is
-    /// `points[i n..(i + 1) n]`, its values are `values[i m..(i + 1) m]`, and its Jacobian, row by row, is
-    /// `jacobians[i m n..(i + 1) m n]`.
+    /// Values and Jacobians at points that lie one after the other: for `n` inputs, of which `v` are variables, and `m`
+    /// outputs, point `i` is `points[i n..(i + 1) n]`, its values are `values[i m..(i + 1) m]`, and its Jacobian, row by
+    /// row, is `jacobians[i m v..(i + 1) m v]`.
     ///
     /// # Errors
     /// On wrong lengths, or a point that takes another branch: both name the point. A function that records again does so
     /// for such points one at a time.
     pub fn jacobians_into(&mut self, points: &[T], values: &mut [T], jacobians: &mut [T]) -> Result<()> {
-        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let (inputs, variables, outputs) = (self.inputs(), self.variables(), self.outputs());
         // Without inputs or outputs the slice that is left tells how many points there are.
         let count = values.len().checked_div(outputs).unwrap_or(points.len() / inputs.max(1));
         expect("input", count * inputs, points.len())?;
         expect("place for values", count * outputs, values.len())?;
-        expect("place for derivatives", count * inputs * outputs, jacobians.len())?;
+        expect("place for derivatives", count * variables * outputs, jacobians.len())?;
         match self.engine.jacobians(points, values, jacobians) {
             Err(error) if error.kind() == ErrorKind::Branch && self.closure.is_some() => {
                 for i in 0..count {
                     let point = &points[i * inputs..(i + 1) * inputs];
                     self.values(point, &mut values[i * outputs..(i + 1) * outputs])?;
-                    let width = inputs * outputs;
+                    let width = variables * outputs;
                     self.jacobian_into(point, &mut jacobians[i * width..(i + 1) * width])?;
                 }
                 Ok(())

@@ -2,12 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::execute::{backward, forward};
+use super::backward::backward;
+use super::forward::forward;
 use super::fuse::Request;
 use super::graph::{Graph, NONE, Relation};
 use super::program::{Check, Program, Purpose, build};
 use super::rows::Pair;
 use super::slot::{Memory, Slot};
+use super::tangent::Tangents;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::{Element, Number};
 
@@ -18,28 +20,48 @@ pub(super) const LANES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Engine<T: Element> {
     pub(super) inputs: usize,
+    /// Of the inputs, so many come first that derivatives are by.
+    pub(super) variables: usize,
     pub(super) outputs: usize,
     values: Program<T>,
     pub(super) sweep: Program<T>,
+    /// For Jacobians with fewer inputs than outputs.
+    forward: Option<Program<T>>,
     one_value: Memory<T>,
     pub(super) one: Option<Memory<T>>,
     pub(super) lanes: Pool<T>,
+    tangents: Option<Tangents<T>>,
     pub(super) dual: Option<Memory<Pair<T>>>,
     pub(super) dual_lanes: Option<Memory<Pair<T>>>,
 }
 
 impl<T: Element> Engine<T> {
-    pub(super) fn new(mut graph: Graph<T>, outputs: &[u32]) -> Self {
+    pub(super) fn new(mut graph: Graph<T>, variables: usize, outputs: &[u32]) -> Self {
         let guards = std::mem::take(&mut graph.guards);
         let inputs = graph.inputs;
         let leaves: Vec<u32> = (0..inputs as u32).collect();
-        let request = Request { leaves: &leaves, active: &vec![true; inputs], outputs, guards: &guards };
+        let active: Vec<bool> = (0..inputs).map(|i| i < variables).collect();
+        let request = Request { leaves: &leaves, active: &active, outputs, guards: &guards };
         let values = build(&mut graph, request, Purpose::Value);
         let sweep = build(&mut graph, request, Purpose::Gradient);
+        let forward = (variables < outputs.len()).then(|| build(&mut graph, request, Purpose::Tangent));
         let one_value = Memory::new(&values, 1);
         let lanes = Pool::default();
         let outputs = outputs.len();
-        Engine { inputs, outputs, values, sweep, one_value, one: None, lanes, dual: None, dual_lanes: None }
+        Engine {
+            inputs,
+            variables,
+            outputs,
+            values,
+            sweep,
+            forward,
+            one_value,
+            one: None,
+            lanes,
+            tangents: None,
+            dual: None,
+            dual_lanes: None,
+        }
     }
 
     /// Statements of the program, and places that its values take in a run without and with cotangents.
@@ -64,7 +86,7 @@ impl<T: Element> Engine<T> {
     /// Values, and the cotangents of the inputs where the outputs have the cotangents `w`.
     pub(super) fn pull(&mut self, x: &[T], w: &[T], g: &mut [T], mut y: impl FnMut(usize, T)) -> Result<()> {
         expect("input", self.inputs, x.len())?;
-        expect("place for derivatives", self.inputs, g.len())?;
+        expect("place for derivatives", self.variables, g.len())?;
         expect("cotangent", self.outputs, w.len())?;
         let program = &self.sweep;
         let memory = self.one.get_or_insert_with(|| Memory::new(program, 1));
@@ -74,20 +96,20 @@ impl<T: Element> Engine<T> {
             y(i, memory.value(place)[0]);
         }
         sweep::<T, 1>(program, memory, |output, lanes| lanes[0] += w[output]);
-        for (i, g) in g.iter_mut().enumerate() {
-            *g = std::mem::replace(&mut memory.adjoint(i)[0], T::ZERO);
-        }
+        let cotangents = &mut memory.adjoints[..g.len()];
+        g.copy_from_slice(cotangents);
+        cotangents.fill(T::ZERO);
         Ok(())
     }
 
     /// The Jacobian, by rows: backwards in lanes of outputs, or forwards in lanes of inputs where these are fewer.
     pub(super) fn jacobian(&mut self, x: &[T], jacobian: &mut [T]) -> Result<()> {
         expect("input", self.inputs, x.len())?;
-        expect("place for derivatives", self.inputs * self.outputs, jacobian.len())?;
-        if self.inputs < self.outputs {
+        expect("place for derivatives", self.variables * self.outputs, jacobian.len())?;
+        if self.forward.is_some() {
             return self.forward_jacobian(x, jacobian);
         }
-        let (program, inputs) = (&self.sweep, self.inputs);
+        let (program, variables) = (&self.sweep, self.variables);
         let mut memory = self.lanes.take(program);
         load_all(&mut memory, x, |_, x| x);
         let result = run_one::<T, LANES>(program, &mut memory);
@@ -98,10 +120,10 @@ impl<T: Element> Engine<T> {
                         lanes[output - first] += T::ONE;
                     }
                 });
-                for i in 0..inputs {
+                for i in 0..variables {
                     let lanes = memory.adjoint(i);
                     for output in first..self.outputs.min(first + LANES) {
-                        jacobian[output * inputs + i] = lanes[output - first];
+                        jacobian[output * variables + i] = lanes[output - first];
                     }
                     lanes.fill(T::ZERO);
                 }
@@ -112,14 +134,29 @@ impl<T: Element> Engine<T> {
     }
 
     fn forward_jacobian(&mut self, x: &[T], jacobian: &mut [T]) -> Result<()> {
-        let (program, inputs) = (&self.sweep, self.inputs);
-        let memory = self.dual_lanes.get_or_insert_with(|| Memory::new(program, LANES));
-        for first in (0..inputs).step_by(LANES) {
-            load_all(memory, x, |place, x| Pair { v: x, d: direction(place, first) });
-            run_one::<Pair<T>, LANES>(program, memory)?;
-            for (row, &[place, _]) in jacobian.chunks_exact_mut(inputs).zip(&program.outputs) {
-                for (lane, d) in row[first..].iter_mut().enumerate().take(LANES) {
-                    *d = memory.value(place)[lane].d;
+        let variables = self.variables;
+        let Some(program) = self.forward.as_ref().filter(|_| variables > 0) else {
+            self.one_value.values[..x.len()].copy_from_slice(x);
+            return run_one::<T, 1>(&self.values, &mut self.one_value);
+        };
+        let tangents = self.tangents.get_or_insert_with(|| Tangents::new(program, variables));
+        let directions = tangents.directions();
+        for first in (0..variables).step_by(directions) {
+            tangents.memory.values[..x.len()].copy_from_slice(x);
+            for input in 0..variables {
+                let tangents = tangents.of_mut(input as u32);
+                tangents.iter_mut().enumerate().for_each(|(lane, d)| *d = direction((input, lane), first));
+            }
+            tangents.run(program);
+            if first == 0 {
+                guarded(program, &tangents.memory).map_err(|(_, error)| error)?;
+            }
+            let columns = first..variables.min(first + directions);
+            for (row, &[_, place]) in jacobian.chunks_exact_mut(variables).zip(&program.outputs) {
+                let row = &mut row[columns.clone()];
+                match place {
+                    NONE => row.fill(T::ZERO),
+                    _ => row.copy_from_slice(&tangents.of(place)[..row.len()]),
                 }
             }
         }
@@ -129,11 +166,12 @@ impl<T: Element> Engine<T> {
     /// The product of the Hessian with a direction: the sweep in duals.
     pub(super) fn hvp(&mut self, x: &[T], v: &[T], product: &mut [T]) -> Result<()> {
         expect("input", self.inputs, x.len())?;
-        expect("entry of the direction", self.inputs, v.len())?;
-        expect("place for derivatives", self.inputs, product.len())?;
+        expect("entry of the direction", self.variables, v.len())?;
+        expect("place for derivatives", self.variables, product.len())?;
         let program = &self.sweep;
         let memory = self.dual.get_or_insert_with(|| Memory::new(program, 1));
-        for ((place, &v), &d) in memory.values.iter_mut().zip(x).zip(v) {
+        let directions = v.iter().copied().chain(std::iter::repeat(T::ZERO));
+        for ((place, &v), d) in memory.values.iter_mut().zip(x).zip(directions) {
             *place = Pair { v, d };
         }
         run_one::<Pair<T>, 1>(program, memory)?;
@@ -146,18 +184,18 @@ impl<T: Element> Engine<T> {
 
     /// The Hessian, `LANES` columns at once.
     pub(super) fn hessian(&mut self, x: &[T], hessian: &mut [T]) -> Result<()> {
-        let (program, inputs) = (&self.sweep, self.inputs);
-        expect("input", inputs, x.len())?;
-        expect("place for derivatives", inputs * inputs, hessian.len())?;
+        let (program, variables) = (&self.sweep, self.variables);
+        expect("input", self.inputs, x.len())?;
+        expect("place for derivatives", variables * variables, hessian.len())?;
         let memory = self.dual_lanes.get_or_insert_with(|| Memory::new(program, LANES));
-        for first in (0..inputs).step_by(LANES) {
+        for first in (0..variables).step_by(LANES) {
             load_all(memory, x, |place, x| Pair { v: x, d: direction(place, first) });
             run_one::<Pair<T>, LANES>(program, memory)?;
             sweep::<Pair<T>, LANES>(program, memory, |_, lanes| lanes.iter_mut().for_each(|lane| lane.v = T::ONE));
-            for i in 0..inputs {
+            for i in 0..variables {
                 let lanes = memory.adjoint(i);
-                for column in first..inputs.min(first + LANES) {
-                    hessian[column * inputs + i] = lanes[column - first].d;
+                for column in first..variables.min(first + LANES) {
+                    hessian[column * variables + i] = lanes[column - first].d;
                 }
                 lanes.fill(Pair::NOTHING);
             }
@@ -196,6 +234,11 @@ pub(super) fn run<S: Slot, const L: usize>(
     memory: &mut Memory<S>,
 ) -> std::result::Result<(), (usize, Error)> {
     forward::<S, L>(program, memory);
+    guarded(program, memory)
+}
+
+/// Looks at the guards of a program that has run.
+fn guarded<S: Slot>(program: &Program<S::Base>, memory: &Memory<S>) -> std::result::Result<(), (usize, Error)> {
     // The lane that comes first has the first word, then the comparison that does.
     let numbers = program.numbers.iter().map(|&place| memory.value(place).iter().any(|x| x.number().is_nan()));
     // Without a branch for each, for a maximum over many numbers asks it of every one.
@@ -246,7 +289,8 @@ pub(super) fn sweep<S: Slot, const L: usize>(
     plant(memory);
     backward::<S, L, false>(program, memory);
     let inputs = ..program.inputs * L;
-    if memory.adjoints[inputs].iter().any(|adjoint| adjoint.spoiled()) {
+    // Without a branch for each.
+    if memory.adjoints[inputs].iter().fold(false, |any, adjoint| any | adjoint.spoiled()) {
         memory.adjoints[inputs].fill(S::NOTHING);
         plant(memory);
         backward::<S, L, true>(program, memory);

@@ -26,6 +26,8 @@ pub(super) enum Op {
     Dot,
     /// `x0 + x1 x2 - x3 x4 + ...`
     Accumulate,
+    /// `ln Σ e^x` of any number of operands; a run has one.
+    LogSumExp,
     /// A row of the registry.
     Row(u16),
 }
@@ -123,7 +125,7 @@ impl<'a, T: Element> Fuser<'a, T> {
         }
         for node in (0..count).rev() {
             if live[node] && !leaf[node] {
-                for &operand in graph.nodes[node].operands() {
+                for &operand in graph.operands(&graph.nodes[node]) {
                     live[operand as usize] = true;
                     uses[operand as usize] += 1;
                 }
@@ -199,7 +201,8 @@ impl<'a, T: Element> Fuser<'a, T> {
         }
         for node in 0..active.len() {
             if self.live[node] && !self.leaf[node] {
-                active[node] = self.graph.nodes[node].operands().iter().any(|&operand| active[operand as usize]);
+                active[node] =
+                    self.graph.operands(&self.graph.nodes[node]).iter().any(|&operand| active[operand as usize]);
             }
         }
         active
@@ -210,11 +213,14 @@ impl<'a, T: Element> Fuser<'a, T> {
             Code::Mul => Op::Mul,
             Code::Div => Op::Div,
             Code::Neg => Op::Neg,
+            Code::LogSumExp => Op::LogSumExp,
             Code::Row(row) => Op::Row(row),
             _ => return self.sum(node, one),
         };
-        let args = SmallVec::from_slice(self.graph.nodes[node as usize].operands());
-        Statement { op, args, signs: 0, node }
+        let args = SmallVec::from_slice(self.graph.operands(&self.graph.nodes[node as usize]));
+        // A mark that no other has.
+        let signs = if op == Op::LogSumExp { u64::from(node) } else { 0 };
+        Statement { op, args, signs, node }
     }
 
     fn sum(&self, node: u32, one: u32) -> Statement {

@@ -8,6 +8,7 @@ use std::panic::Location;
 
 use rustc_hash::FxHashMap;
 
+use super::exponentials;
 use super::rows::Row;
 use crate::kernels::number::Element;
 use crate::ops::{Difference, Elementwise, Maximum, Minimum, Negate, Product, Quotient, Reciprocal, Square, Sum2};
@@ -28,6 +29,8 @@ pub(super) enum Code {
     Mul,
     Div,
     Neg,
+    /// `ln Σ e^x` of the operands that stand in the list of operands from `args[0]` on, as many as `args[1]`.
+    LogSumExp,
     /// A row of the registry, by its place in the list of rows.
     Row(u16),
 }
@@ -40,10 +43,10 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// The operands that are nodes.
-    pub(super) fn operands(&self) -> &[u32] {
+    /// The operands that are nodes and stand in the node itself.
+    fn own_operands(&self) -> &[u32] {
         match self.code {
-            Code::Input | Code::Constant => &[],
+            Code::Input | Code::Constant | Code::LogSumExp => &[],
             _ => &self.args[..self.args.iter().take_while(|&&a| a != NONE).count()],
         }
     }
@@ -92,6 +95,8 @@ pub(super) struct Graph<T: Element> {
     pub(super) rows: Vec<Row<T>>,
     pub(super) guards: Vec<Guard>,
     pub(super) inputs: usize,
+    /// Operands of nodes that have many.
+    lists: Vec<u32>,
     known: FxHashMap<Node, u32>,
     guarded: FxHashMap<Guard, ()>,
     /// Nodes that a guard says are not NaN.
@@ -106,14 +111,40 @@ impl<T: Element> Graph<T> {
             rows: Vec::new(),
             guards: Vec::new(),
             inputs,
+            lists: Vec::new(),
             known: FxHashMap::default(),
             guarded: FxHashMap::default(),
             numbers: FxHashMap::default(),
         };
         for i in 0..inputs {
-            graph.node(Code::Input, [i as u32, NONE, NONE]);
+            graph.input(i);
         }
         graph
+    }
+
+    /// The operands of a node.
+    pub(super) fn operands<'a>(&'a self, node: &'a Node) -> &'a [u32] {
+        match node.code {
+            Code::LogSumExp => &self.lists[node.args[0] as usize..][..node.args[1] as usize],
+            _ => node.own_operands(),
+        }
+    }
+
+    /// `ln Σ e^x` of several nodes.
+    pub(super) fn log_sum_exp(&mut self, operands: &[u32]) -> u32 {
+        let numbers: Option<Vec<T>> = operands.iter().map(|&operand| self.number(operand)).collect();
+        if let Some(numbers) = numbers {
+            return self.constant(exponentials::value(&numbers));
+        }
+        let first = self.lists.len();
+        assert!(first + operands.len() < NONE as usize, "a recording holds fewer than 2^32 - 1 operands of sums");
+        self.lists.extend_from_slice(operands);
+        self.node(Code::LogSumExp, [first as u32, operands.len() as u32, NONE])
+    }
+
+    /// The node of an input.
+    pub(super) fn input(&mut self, number: usize) -> u32 {
+        self.node(Code::Input, [number as u32, NONE, NONE])
     }
 
     /// The graph itself; an empty one stays behind.
@@ -165,7 +196,7 @@ impl<T: Element> Graph<T> {
             let number = self.number(*operand).is_some_and(|value| !value.is_nan());
             number || self.numbers.contains_key(operand)
         };
-        let follows = self.is_extreme(node.code) && node.operands().iter().all(known);
+        let follows = self.is_extreme(node.code) && self.operands(&node).iter().all(known);
         self.numbers.insert(index, ()).is_some() || follows
     }
 
@@ -188,10 +219,10 @@ impl<T: Element> Graph<T> {
         let outside = guards.iter().flat_map(|guard| [guard.a, guard.b]).chain(outputs.iter().copied());
         outside.for_each(|node| uses[node as usize] = 2);
         for node in &self.nodes {
-            node.operands().iter().for_each(|&i| uses[i as usize] = uses[i as usize].saturating_add(1));
+            self.operands(node).iter().for_each(|&i| uses[i as usize] = uses[i as usize].saturating_add(1));
         }
         for node in self.nodes.iter().filter(|node| self.is_extreme(node.code)) {
-            for &i in node.operands() {
+            for &i in node.own_operands() {
                 inner[i as usize] |= uses[i as usize] == 1 && self.nodes[i as usize].code == node.code;
             }
         }
@@ -203,10 +234,11 @@ impl<T: Element> Graph<T> {
         let mut place = vec![NONE; old.len()];
         let mut leaves: FxHashMap<u32, Vec<u32>> = FxHashMap::default();
         for (i, node) in old.iter().enumerate() {
-            let joined = node.operands().iter().any(|&operand| inner[operand as usize]);
+            let joined =
+                self.is_extreme(node.code) && node.own_operands().iter().any(|&operand| inner[operand as usize]);
             if joined || inner[i] {
                 let mut all = Vec::new();
-                for operand in node.operands() {
+                for operand in node.own_operands() {
                     match leaves.remove(operand) {
                         Some(more) if all.is_empty() => all = more,
                         Some(more) => all.extend(more),
@@ -220,7 +252,11 @@ impl<T: Element> Graph<T> {
                 continue;
             }
             let mut moved = *node;
-            if !node.operands().is_empty() {
+            if node.code == Code::LogSumExp {
+                let [first, count, _] = node.args.map(|arg| arg as usize);
+                self.lists[first..first + count].iter_mut().for_each(|operand| *operand = place[*operand as usize]);
+            }
+            if !node.own_operands().is_empty() {
                 moved.args = node.args.map(|operand| if operand == NONE { NONE } else { place[operand as usize] });
             }
             place[i] = self.nodes.len() as u32;

@@ -2,22 +2,32 @@
 //!
 //! A recording goes through four hands. `graph` keeps each operation once and folds constants, as the closure runs;
 //! `fuse` leaves out what nothing reaches and makes chains of additions one statement; `program` orders the statements in
-//! runs of equal operations and gives values and cotangents their places; `execute` runs them, in one lane, in lanes of
-//! points, or in duals.
+//! runs of equal operations and gives values and cotangents their places; `forward` and `backward` run them, in one lane, in
+//! lanes of points, or in duals, and `tangent` forwards in lanes of directions.
 
+mod backward;
 mod batch;
 mod engine;
-mod execute;
+mod exponentials;
+mod forward;
 mod fuse;
 mod graph;
+mod machine;
+mod moves;
 mod program;
+mod recursion;
 mod reduce;
 mod rows;
 mod slot;
+mod statements;
+mod step;
+mod symbolic;
+mod tangent;
 mod traced;
 
 use ndarray::Array2;
 
+pub use recursion::{Recursion, Steps};
 pub use reduce::MapReduce;
 pub use traced::{Plain, Traced};
 
@@ -107,7 +117,34 @@ impl<T: Element> Compiled<T> {
     /// Where numbers of two recordings met in one operation.
     pub fn record<O: Outputs<T>>(x0: &[T], function: impl FnOnce(&[Traced<T>]) -> O) -> Result<Self> {
         let (graph, outputs) = traced::record(x0, |x| function(x).numbers())?;
-        Ok(Compiled { engine: Engine::new(graph, &outputs), closure: None })
+        Ok(Compiled { engine: Engine::new(graph, x0.len(), &outputs), closure: None })
+    }
+
+    /// Records `y = f(x, d)`, of which derivatives are wanted by the variables `x` only: none are computed by the data `d`,
+    /// and none have a place. The inputs of a replay are the variables, then the data.
+    ///
+    /// ```
+    /// use wengert_autograd::scalar::Compiled;
+    /// let mut f = Compiled::record_with_data(&[1.0], &[1.0, 1.0], |x, d| (d[0] * x[0]).exp() * d[1])?;
+    /// let mut g = [0.0];                                        // d₀ d₁ e^(d₀ x)
+    /// assert_eq!(f.value_and_gradient(&[0.0, /**/ 2.0, 5.0], &mut g)?, 5.0);
+    /// assert_eq!(g, [10.0]);
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Compiled::record`].
+    pub fn record_with_data<O: Outputs<T>>(
+        x0: &[T],
+        data0: &[T],
+        function: impl FnOnce(&[Traced<T>], &[Traced<T>]) -> O,
+    ) -> Result<Self> {
+        let variables = x0.len();
+        let (graph, outputs) = traced::record(&[x0, data0].concat(), |x| {
+            let (x, data) = x.split_at(variables);
+            function(x, data).numbers()
+        })?;
+        Ok(Compiled { engine: Engine::new(graph, variables, &outputs), closure: None })
     }
 
     /// [`Compiled::record`] that keeps the closure and runs it again wherever an input takes another branch. That input's
@@ -128,14 +165,45 @@ impl<T: Element> Compiled<T> {
         x0: &[T],
         function: impl Fn(&[Traced<T>]) -> O + Send + Sync + 'static,
     ) -> Result<Self> {
-        let closure: Closure<T> = Box::new(move |x| function(x).numbers());
-        let (graph, outputs) = traced::record(x0, &closure)?;
-        Ok(Compiled { engine: Engine::new(graph, &outputs), closure: Some(closure) })
+        Self::kept(x0, x0.len(), Box::new(move |x| function(x).numbers()))
+    }
+
+    /// [`Compiled::rerecording`] for `y = f(x, d)`, with derivatives by `x` only; see [`Compiled::record_with_data`].
+    ///
+    /// ```
+    /// use wengert_autograd::scalar::Compiled;
+    /// let mut f = Compiled::rerecording_with_data(&[1.0], &[1.0], |x, d| if d[0] > 0.0 { x[0] * d[0] } else { -x[0] })?;
+    /// let mut g = [0.0];
+    /// assert_eq!(f.value_and_gradient(&[3.0, -1.0], &mut g)?, -3.0);
+    /// assert_eq!(g, [-1.0]);
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As for [`Compiled::record`].
+    pub fn rerecording_with_data<O: Outputs<T>>(
+        x0: &[T],
+        data0: &[T],
+        function: impl Fn(&[Traced<T>], &[Traced<T>]) -> O + Send + Sync + 'static,
+    ) -> Result<Self> {
+        let variables = x0.len();
+        let closure = move |x: &[Traced<T>]| function(&x[..variables], &x[variables..]).numbers();
+        Self::kept(&[x0, data0].concat(), variables, Box::new(closure))
+    }
+
+    fn kept(inputs: &[T], variables: usize, closure: Closure<T>) -> Result<Self> {
+        let (graph, outputs) = traced::record(inputs, &closure)?;
+        Ok(Compiled { engine: Engine::new(graph, variables, &outputs), closure: Some(closure) })
     }
 
     /// How many inputs the function has.
     pub fn inputs(&self) -> usize {
         self.engine.inputs
+    }
+
+    /// How many of the inputs derivatives are by: all, unless some were declared data.
+    pub fn variables(&self) -> usize {
+        self.engine.variables
     }
 
     /// How many outputs it has.
@@ -160,7 +228,7 @@ impl<T: Element> Compiled<T> {
         match (task(&mut self.engine), &self.closure) {
             (Err(error), Some(closure)) if error.kind() == ErrorKind::Branch => {
                 let (graph, outputs) = traced::record(x, closure)?;
-                self.engine = Engine::new(graph, &outputs);
+                self.engine = Engine::new(graph, self.engine.variables, &outputs);
                 task(&mut self.engine)
             }
             (result, _) => result,
@@ -234,13 +302,13 @@ impl<T: Element> Compiled<T> {
     /// # Errors
     /// On a wrong number of inputs or another branch.
     pub fn jacobian(&mut self, x: &[T]) -> Result<Array2<T>> {
-        let mut jacobian = vec![T::ZERO; self.inputs() * self.outputs()];
+        let mut jacobian = vec![T::ZERO; self.variables() * self.outputs()];
         self.jacobian_into(x, &mut jacobian)?;
-        matrix(self.outputs(), self.inputs(), jacobian)
+        matrix(self.outputs(), self.variables(), jacobian)
     }
 
-    /// The Jacobian, row by row, into a slice: backwards in lanes of 8 outputs, or forwards in lanes of 8 inputs where
-    /// the inputs are fewer.
+    /// The Jacobian, row by row, into a slice: backwards in lanes of 8 outputs, or forwards in lanes of up to 32 inputs
+    /// where the inputs are fewer.
     ///
     /// # Errors
     /// On wrong lengths or another branch.
@@ -260,9 +328,9 @@ impl<T: Element> Compiled<T> {
     /// # Errors
     /// On a wrong number of inputs, another branch, or several outputs.
     pub fn hessian(&mut self, x: &[T]) -> Result<Array2<T>> {
-        let mut hessian = vec![T::ZERO; self.inputs() * self.inputs()];
+        let mut hessian = vec![T::ZERO; self.variables() * self.variables()];
         self.hessian_into(x, &mut hessian)?;
-        matrix(self.inputs(), self.inputs(), hessian)
+        matrix(self.variables(), self.variables(), hessian)
     }
 
     /// The Hessian, row by row, into a slice.
@@ -279,7 +347,7 @@ impl<T: Element> Compiled<T> {
     /// # Errors
     /// On wrong lengths, another branch, or several outputs.
     pub fn hvp(&mut self, x: &[T], v: &[T]) -> Result<Vec<T>> {
-        let mut product = vec![T::ZERO; self.inputs()];
+        let mut product = vec![T::ZERO; self.variables()];
         self.hvp_into(x, v, &mut product)?;
         Ok(product)
     }

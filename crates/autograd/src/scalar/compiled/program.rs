@@ -92,6 +92,8 @@ pub(super) enum Purpose {
     Value,
     /// Values and cotangents.
     Gradient,
+    /// Values and their derivatives along directions, which lie beside them: `active` says what has some.
+    Tangent,
 }
 
 /// Statements that are ordered together: within a window the order is by depth, which makes runs long; windows follow
@@ -194,11 +196,16 @@ impl<'a, T: Element> Builder<'a, T> {
     }
 
     fn is_active(&self, node: u32) -> bool {
-        self.purpose == Purpose::Gradient && self.fused.active[node as usize]
+        self.purpose != Purpose::Value && self.fused.active[node as usize]
     }
 
     fn activity(&self, statement: &Statement) -> u64 {
-        statement.args.iter().enumerate().map(|(k, &node)| u64::from(self.is_active(node)) << k).sum()
+        let mut active = statement.args.iter().map(|&node| self.is_active(node));
+        match statement.op {
+            // Of many operands, those without cotangents have no place for them.
+            Op::LogSumExp => u64::from(active.any(|active| active)),
+            _ => active.enumerate().map(|(k, active)| u64::from(active) << k).sum(),
+        }
     }
 
     /// Orders the statements of each window by depth and kind, and cuts them into runs.
@@ -229,10 +236,22 @@ impl<'a, T: Element> Builder<'a, T> {
         }
     }
 
-    /// Where the operands of a statement lie: all belong to runs that are there already.
-    fn order(&self, statement: &Statement) -> SmallVec<[(u32, u32); 4]> {
-        let place = |node: &u32| self.made.get(node).copied().unwrap_or_else(|| (0, self.leaves[node]));
-        statement.args.iter().map(place).collect()
+    /// Where the operands of a statement lie: first the runs that they belong to (all are there already), so that statements
+    /// of one kind stay together, then their numbers there.
+    fn order(&self, statement: &Statement) -> [SmallVec<[u32; 4]>; 2] {
+        let inputs = self.request.leaves.len() as u32;
+        let place = |node: &u32| match self.made.get(node) {
+            Some(&(run, number)) => (run + 1, number),
+            None => match self.leaves[node] {
+                place if place < inputs => (0, place),
+                // A number is a kind of its own.
+                place => (NONE - place, 0),
+            },
+        };
+        [
+            statement.args.iter().map(|node| place(node).0).collect(),
+            statement.args.iter().map(|node| place(node).1).collect(),
+        ]
     }
 
     fn statement(&self, run: usize, number: usize) -> &'a Statement {
@@ -278,10 +297,11 @@ impl<'a, T: Element> Builder<'a, T> {
         }
     }
 
-    /// The place of a cotangent, `NONE` where none is wanted.
+    /// The place of a cotangent or of tangents, `NONE` where there are none.
     fn adjoint(&self, node: u32) -> u32 {
         match self.made.get(&node) {
             _ if !self.is_active(node) => NONE,
+            _ if self.purpose == Purpose::Tangent => self.value(node),
             Some(&(run, _)) if self.adjoints[run as usize] == NONE => NONE,
             Some(&(run, number)) => self.adjoints[run as usize] + number,
             None => self.leaves[&node],
@@ -322,8 +342,8 @@ impl<'a, T: Element> Builder<'a, T> {
         for run in 0..count {
             for number in 0..self.groups[run].len() {
                 let statement = self.statement(run, number);
-                let activity = self.activity(statement);
-                if activity != 0 && matches!(statement.op, Op::Row(_) | Op::Div) {
+                let activity = if self.purpose == Purpose::Gradient { self.activity(statement) } else { 0 };
+                if activity != 0 && matches!(statement.op, Op::Row(_) | Op::Div | Op::LogSumExp) {
                     last[run] = usize::MAX;
                 }
                 for (k, node) in statement.args.iter().enumerate() {
@@ -341,7 +361,7 @@ impl<'a, T: Element> Builder<'a, T> {
     /// Gives each run places for its cotangents, from the first contribution to the end of its own pullback.
     fn place_adjoints(&mut self) -> usize {
         self.adjoints = vec![NONE; self.groups.len()];
-        if self.purpose == Purpose::Value {
+        if self.purpose != Purpose::Gradient {
             return 0;
         }
         let mut places = Places { free: Vec::new(), end: self.request.leaves.len() as u32 };
@@ -375,30 +395,94 @@ impl<'a, T: Element> Builder<'a, T> {
         let count = self.groups[run].len();
         let first = self.statement(run, 0);
         let width = first.args.len();
-        let (args, accesses) = (program.args.len(), program.access.len());
-        for k in 0..width {
-            let start = program.args.len();
-            for number in 0..count {
-                let node = self.statement(run, number).args[k];
-                program.args.push(self.value(node));
-                program.adjoint_args.push(self.adjoint(node));
-            }
-            program.access.push([access(&program.args[start..]), access(&program.adjoint_args[start..])]);
+        if first.op == Op::LogSumExp {
+            return self.lower_list(run, first, program);
         }
+        let places = |of: &dyn Fn(u32) -> u32| -> Vec<Vec<u32>> {
+            let place = |number, k| of(self.statement(run, number).args[k]);
+            (0..width).map(|k| (0..count).map(|number| place(number, k)).collect()).collect()
+        };
+        let (values, adjoints) = (places(&|node| self.value(node)), places(&|node| self.adjoint(node)));
         // Where nothing comes from above, nothing goes down.
-        let active = if self.adjoints[run] == NONE { 0 } else { self.activity(first) };
+        let swept = self.purpose == Purpose::Tangent || self.adjoints[run] != NONE;
+        let active = if swept { self.activity(first) } else { 0 };
+        let mut start = 0;
+        for end in cuts(values.iter().chain(&adjoints), count) {
+            let (args, accesses) = (program.args.len(), program.access.len());
+            for (values, adjoints) in values.iter().zip(&adjoints) {
+                let (values, adjoints) = (&values[start..end], &adjoints[start..end]);
+                program.args.extend_from_slice(values);
+                program.adjoint_args.extend_from_slice(adjoints);
+                program.access.push([access(values), access(adjoints)]);
+            }
+            let out_adjoint = self.adjoints[run];
+            program.runs.push(Run {
+                op: first.op,
+                count: (end - start) as u32,
+                width: width as u32,
+                signs: first.signs,
+                active,
+                out: self.values[run] + start as u32,
+                out_adjoint: if out_adjoint == NONE { NONE } else { out_adjoint + start as u32 },
+                first: args as u32,
+                accesses: accesses as u32,
+            });
+            start = end;
+        }
+    }
+
+    /// A statement of any number of operands: they are one list, with one access.
+    fn lower_list(&self, run: usize, statement: &Statement, program: &mut Program<T>) {
+        let (args, accesses) = (program.args.len(), program.access.len());
+        program.args.extend(statement.args.iter().map(|&node| self.value(node)));
+        program.adjoint_args.extend(statement.args.iter().map(|&node| self.adjoint(node)));
+        program.access.push([list_access(&program.args[args..]), list_access(&program.adjoint_args[args..])]);
+        let swept = self.purpose == Purpose::Tangent || self.adjoints[run] != NONE;
         program.runs.push(Run {
-            op: first.op,
-            count: count as u32,
-            width: width as u32,
-            signs: first.signs,
-            active,
+            op: statement.op,
+            count: 1,
+            width: statement.args.len() as u32,
+            signs: 0,
+            active: if swept { self.activity(statement) } else { 0 },
             out: self.values[run],
             out_adjoint: self.adjoints[run],
             first: args as u32,
             accesses: accesses as u32,
         });
     }
+}
+
+/// How the one statement of many operands reads them.
+fn list_access(places: &[u32]) -> Access {
+    if places.contains(&NONE) { Access::Gather } else { access(places) }
+}
+
+/// A run is cut where that leaves parts of so many statements on average.
+const PART: usize = 64;
+
+/// The ends of the parts of a run within which operands lie side by side, as far as cutting there pays: a single place
+/// elsewhere, as at the boundary of a grid, would make the whole run gather.
+fn cuts<'a>(operands: impl Iterator<Item = &'a Vec<u32>>, count: usize) -> Vec<usize> {
+    let mut ends = vec![count];
+    for places in operands {
+        let mut breaks = Vec::new();
+        let mut step = None;
+        for (i, pair) in places.windows(2).enumerate() {
+            let next = pair[1].wrapping_sub(pair[0]);
+            let goes_on = next < 2 && step.is_none_or(|step| step == next);
+            step = goes_on.then_some(next);
+            if !goes_on {
+                breaks.push(i + 1);
+            }
+        }
+        if breaks.len() <= count / PART {
+            ends.extend(breaks);
+        }
+    }
+    ends.sort_unstable();
+    ends.dedup();
+    // Many operands can each have few.
+    if ends.len() <= 1 + count / (PART / 4) { ends } else { vec![count] }
 }
 
 fn access(places: &[u32]) -> Access {
@@ -423,6 +507,6 @@ fn read_backwards(op: Op, activity: u64, k: usize) -> bool {
         Op::Mul | Op::Dot => active(k ^ 1),
         Op::Accumulate => k > 0 && active(((k - 1) ^ 1) + 1),
         Op::Div => activity != 0 && k == 1,
-        Op::Row(_) => activity != 0,
+        Op::Row(_) | Op::LogSumExp => activity != 0,
     }
 }

@@ -1,8 +1,8 @@
 //! Sums over rows of data: one row's term is recorded, the data run through it.
 
+use super::backward::backward;
 use super::batch::First;
 use super::engine::{LANES, Pool, expect, load_points, run, sweep};
-use super::execute::backward;
 use super::fuse::Request;
 use super::graph::{Code, Graph, Guard, NONE};
 use super::program::{Program, Purpose, build};
@@ -190,7 +190,7 @@ fn load<S: Slot>(memory: &mut Memory<S>, theta: &[S::Base], value: impl Fn(usize
 }
 
 /// The nodes that do not depend on the row and that something which does uses; and for each node whether it does.
-fn frontier<T: Element>(
+pub(super) fn frontier<T: Element>(
     graph: &Graph<T>,
     parameters: usize,
     outputs: &[u32],
@@ -201,7 +201,7 @@ fn frontier<T: Element>(
     for (i, node) in graph.nodes.iter().enumerate() {
         varies[i] = match node.code {
             Code::Input => node.args[0] as usize >= parameters,
-            _ => node.operands().iter().any(|&operand| varies[operand as usize]),
+            _ => graph.operands(node).iter().any(|&operand| varies[operand as usize]),
         };
     }
     let guarded = guards.iter().filter(|guard| varies[guard.a as usize] || varies[guard.b as usize]);
@@ -210,7 +210,7 @@ fn frontier<T: Element>(
     }
     for i in (0..graph.nodes.len()).rev() {
         if used[i] && varies[i] {
-            graph.nodes[i].operands().iter().for_each(|&operand| used[operand as usize] = true);
+            graph.operands(&graph.nodes[i]).iter().for_each(|&operand| used[operand as usize] = true);
         }
     }
     let constant = |i: usize| graph.nodes[i].code == Code::Constant;

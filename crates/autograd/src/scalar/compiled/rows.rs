@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::marker::PhantomData;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
+use super::symbolic::{self, Pullback};
 use crate::kernels::block;
 use crate::kernels::dispatch::{self, Kernel};
 use crate::kernels::number::{Element, Lane, Number};
@@ -15,6 +16,7 @@ pub(super) struct Row<T: Element> {
     pub(super) id: TypeId,
     pub(super) plain: Functions<T>,
     pub(super) dual: Functions<Pair<T>>,
+    pub(super) pullback: Pullback<T>,
 }
 
 /// What a row does with blocks of operands; unused operands are empty.
@@ -40,6 +42,7 @@ impl<T: Element> Row<T> {
             id: TypeId::of::<F>(),
             plain: Functions { forward: values::<F, T, A>, reverse: contributions::<F, T, A> },
             dual: Functions { forward: dual_values::<F, T, A>, reverse: dual_contributions::<F, T, A> },
+            pullback: symbolic::contribution::<F, T, A>,
         }
     }
 

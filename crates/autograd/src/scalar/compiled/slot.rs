@@ -131,8 +131,8 @@ impl<T: Element> Neg for Pair<T> {
 /// Elements that are worked on together: few enough to stay in the nearest cache.
 pub(super) const CHUNK: usize = 256;
 
-/// Buffers for operands that lie apart: three operands and the contributions.
-pub(super) const BUFFERS: usize = 4;
+/// Buffers for operands that lie apart: three operands and the contributions, or the factors and the start of a few products.
+pub(super) const BUFFERS: usize = 5;
 
 /// Values and cotangents of one program in `lanes` lanes. The lanes of a place lie side by side. Between sweeps every
 /// cotangent is 0.

@@ -48,7 +48,7 @@ impl Plain for f64 {}
 /// ```
 #[derive(Clone, Copy)]
 pub struct Traced<T: Element = f64> {
-    value: T,
+    pub(super) value: T,
     /// 0 for a constant.
     recording: u32,
     index: u32,
@@ -142,6 +142,25 @@ impl<T: Element> Traced<T> {
     /// The recording among the operands, 0 if all are constants.
     fn common<const A: usize>(operands: &[Self; A]) -> u32 {
         operands.iter().map(|x| x.recording).max().unwrap_or(0)
+    }
+
+    /// Records an operation of any number of operands; a constant where all are.
+    pub(super) fn record_list(
+        operands: &[Self],
+        value: T,
+        location: &'static Location<'static>,
+        make: impl FnOnce(&mut Graph<T>, &[u32]) -> u32,
+    ) -> Self {
+        let id = operands.iter().map(|x| x.recording).max().unwrap_or(0);
+        if id == 0 {
+            return Traced { value, recording: 0, index: NONE, thread: PhantomData };
+        }
+        let index = with::<T, _>(id, |recording| {
+            let nodes: Vec<u32> = operands.iter().map(|&x| recording.node(id, x, location)).collect();
+            make(&mut recording.graph, &nodes)
+        });
+        let index = index.unwrap_or_else(|| ended(location));
+        Traced { value, recording: id, index, thread: PhantomData }
     }
 
     #[track_caller]
