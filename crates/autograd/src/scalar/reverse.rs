@@ -168,7 +168,7 @@ fn sweep<'t, T: Scalar, const L: usize>(
 
 /// Zeros for every record up to the last of the results, in memory of an earlier sweep.
 #[track_caller]
-pub(super) fn start<'t, T: Scalar>(
+fn start<'t, T: Scalar>(
     tape: Option<&'t Tape<T>>,
     results: impl Iterator<Item = Var<'t, T>>,
     lanes: usize,
