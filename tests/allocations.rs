@@ -5,33 +5,11 @@
 //! `Sequential`, four lists of the backward pass, one list of gradients, and the path in each of the optimiser's two
 //! walks. All are made while recording and stepping; running a plan allocates nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use rand::SeedableRng;
 use wengert::prelude::*;
 
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+#[path = "../crates/autograd/tests/counting/mod.rs"]
+mod counting;
 
 /// The allocations of a step of an MLP with two hidden layers: recording, backward, step, and giving all back.
 fn of_a_step(inputs: usize, hidden: usize, batch: usize) -> Result<[usize; 3]> {
@@ -46,16 +24,16 @@ fn of_a_step(inputs: usize, hidden: usize, batch: usize) -> Result<[usize; 3]> {
     let (x, labels) = (Tensor::ones([batch, inputs]), IndexTensor::from(vec![3; batch]));
     let mut counts = [0; 3];
     for seed in 0..8 {
-        let start = COUNT.get();
+        let start = counting::allocations();
         let tape = Tape::training(seed);
         let loss = loss::cross_entropy(model.forward(tape.constant(&x)), &labels);
-        let recorded = COUNT.get();
+        let recorded = counting::allocations();
         let grads = loss.backward()?;
-        let differentiated = COUNT.get();
+        let differentiated = counting::allocations();
         optimizer.step(&mut model, &grads)?;
         drop(grads);
         drop(tape);
-        counts = [recorded - start, differentiated - recorded, COUNT.get() - differentiated];
+        counts = [recorded - start, differentiated - recorded, counting::allocations() - differentiated];
     }
     Ok(counts)
 }
@@ -68,10 +46,10 @@ fn of_a_run() -> Result<usize> {
         let tape = Tape::inference();
         let y = tape.constant(&x).matmul(tape.constant(&w)).tanh();
         let loss = (y * y + 1.0).ln().softmax(-1).sum_axes(&[0], false).mean();
-        let start = COUNT.get();
+        let start = counting::allocations();
         let [loss, y] = tape.eval([loss, y])?;
         drop((loss, y));
-        count = COUNT.get() - start;
+        count = counting::allocations() - start;
     }
     Ok(count)
 }
@@ -88,9 +66,9 @@ fn of_a_replayed_step(optimizer: impl Optimizer + Clone + 'static) -> Result<usi
     let batches = [0.5, 1.5].map(|value| (Tensor::full([16, 20], value), IndexTensor::from(vec![3; 16])));
     let mut count = 0;
     for step in 0..12 {
-        let start = COUNT.get();
+        let start = counting::allocations();
         program.step(&batches[step % 2])?;
-        count = COUNT.get() - start;
+        count = counting::allocations() - start;
     }
     Ok(count)
 }

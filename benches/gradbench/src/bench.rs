@@ -20,11 +20,13 @@ pub struct Options {
     pub json: bool,
     /// Only the cases whose names begin so.
     pub only: Option<String>,
+    /// Only this way of computing gradients.
+    pub way: Option<Way>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { seconds: 2.0, json: false, only: None }
+        Options { seconds: 2.0, json: false, only: None, way: None }
     }
 }
 
@@ -95,7 +97,8 @@ pub fn bench(options: &Options) -> Result<()> {
     if !options.json {
         println!("\n{:20} {:7} {:>10} {:>10} {:>10}", "nested", "modes", "ms", "through", "ad.hpp ms");
     }
-    for (name, make, modes) in NESTED.into_iter().filter(|(name, ..)| wanted(name)) {
+    let nested = NESTED.into_iter().filter(|(name, ..)| options.way.is_none() && wanted(name));
+    for (name, make, modes) in nested {
         for (mode, published) in modes {
             let mut jobs = vec![make().job(mode, None)?, make().job(mode, Some(Way::Record))?];
             let times = medians(&mut jobs, options.seconds / 4.0)?;
@@ -119,7 +122,8 @@ fn measure_case(case: &Case, options: &Options) -> Result<()> {
     let mut jobs = vec![(case.make)().job(plain, None)?];
     let mut ways = vec![];
     for (way, target) in [(Way::Record, case.targets[0]), (Way::Replay, case.targets[1]), (Way::Tensor, f64::NAN)] {
-        if way != Way::Tensor || case.name.starts_with("gmm") {
+        let exists = way != Way::Tensor || case.name.starts_with("gmm");
+        if exists && options.way.is_none_or(|only| way == only) {
             jobs.push((case.make)().job(gradient, Some(way))?);
             ways.push((way, target));
         }

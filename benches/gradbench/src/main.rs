@@ -9,7 +9,8 @@ use wengert_gradbench::ways::Way;
 
 const HELP: &str = "\
 gradbench [--way record|replay|tensor] [--threads N]     answers GradBench's messages on standard input
-gradbench --bench [--seconds S] [--json] [--only NAME]   measures on inputs of its own
+gradbench --bench [--seconds S] [--json] [--only CASE] [--way WAY]
+                                                         measures on inputs of its own
 
 A gradient is computed in the fastest way unless --way says otherwise; a message can ask for a way itself:
 \"jacobian:record\". There is one thread unless --threads says otherwise.";
@@ -59,5 +60,6 @@ fn action() -> Result<Action, lexopt::Error> {
             _ => return Err(argument.unexpected()),
         }
     }
+    options.way = way;
     if bench { Ok(Action::Bench(options)) } else { Ok(Action::Serve(way)) }
 }

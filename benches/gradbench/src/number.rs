@@ -63,12 +63,30 @@ pub trait Number: Float + AddAssign + Debug {
         x.iter().fold(Self::plain(0.0), |sum, &x| sum + x * x)
     }
 
+    /// `sum_i term(i, parameters)` for `i` below `count`.
+    fn sum_terms<S: Terms>(sum: &S, count: usize, parameters: &[Self]) -> Self {
+        let mut buffers = sum.buffers();
+        (0..count).fold(Self::plain(0.0), |total, i| total + sum.term(i, parameters, &mut buffers))
+    }
+
     /// `ln sum_i exp(x_i)`, computed with the greatest one taken out.
     fn log_sum_exp(x: &[Self]) -> Self {
         let greatest = x.iter().fold(x[0], |max, &x| if x > max { x } else { max });
         let sum = x.iter().fold(Self::plain(0.0), |sum, &x| sum + Float::exp(x - greatest));
         sum.ln() + greatest
     }
+}
+
+/// A sum of terms, each of which depends on the same parameters.
+pub trait Terms {
+    /// What a term needs beside its result. Nothing goes from one term to the next.
+    type Buffers<T: Number>;
+
+    /// New ones.
+    fn buffers<T: Number>(&self) -> Self::Buffers<T>;
+
+    /// One term.
+    fn term<T: Number>(&self, i: usize, parameters: &[T], buffers: &mut Self::Buffers<T>) -> T;
 }
 
 impl Number for f64 {
@@ -154,6 +172,10 @@ impl<T: Scalar<Base = f64>> Number for Var<'_, T> {
     #[inline(always)]
     fn square_norm(x: &[Self]) -> Self {
         scalar::sqnorm(x)
+    }
+
+    fn sum_terms<S: Terms>(sum: &S, count: usize, parameters: &[Self]) -> Self {
+        scalar::sum_terms(0..count, parameters, |i, x| sum.term(i, x, &mut sum.buffers()))
     }
 
     #[inline(always)]

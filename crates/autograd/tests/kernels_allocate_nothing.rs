@@ -1,29 +1,9 @@
 //! After the first call no kernel allocates. This file holds one test, because the count belongs to the process.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use wengert_autograd::kernels::gemm::{View, matmul, matmul_batch};
 use wengert_autograd::kernels::{philox, pool, reduce};
 
-struct Counting;
-
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-// SAFETY: everything is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.fetch_add(1, Relaxed);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+mod counting;
 
 #[test]
 fn kernels_allocate_nothing() {
@@ -58,7 +38,7 @@ fn kernels_allocate_nothing() {
         philox::fill_bernoulli(1, 2, 0.5, &mut out);
     };
     all();
-    let before = COUNT.load(Relaxed);
+    let before = counting::allocations_of_process();
     (0..20).for_each(|_| all());
-    assert_eq!(COUNT.load(Relaxed), before);
+    assert_eq!(counting::allocations_of_process(), before);
 }

@@ -1,35 +1,10 @@
 //! Sums over rows of data, what simplifying saves, and that replays allocate nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use num_traits::Float;
 use wengert_autograd::kernels::pool;
 use wengert_autograd::scalar::{Compiled, MapReduce, Recursion, Tape, Traced};
 
-/// Counts the allocations of the thread that runs a test.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: hands everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+mod counting;
 
 /// The logarithm of a mixture of two bell curves at `d`: parameters of their own, a prologue in `exp`, and extremes.
 fn term<N: Float>(theta: &[N], d: &[N]) -> N {
@@ -172,9 +147,9 @@ fn replays_allocate_nothing() {
         steps.gradient_and_hvp(&THETA, &[0.1], &rows, [&THETA, &[1.0]], places, products).unwrap();
     };
     all(&[0.5, 1.0, 2.0]);
-    let before = COUNT.get();
+    let before = counting::allocations();
     all(&[0.25, -1.0, 3.0]);
-    assert_eq!(COUNT.get() - before, 0);
+    assert_eq!(counting::allocations() - before, 0);
     pool::set_threads(0);
 }
 
@@ -186,9 +161,9 @@ fn a_sum_takes_memory_for_one_row() {
     let (few, many) = (rows(10), rows(20_000));
     let mut g = [0.0; 4];
     sum.gradient(&THETA, &few, &mut g).unwrap();
-    let before = COUNT.get();
+    let before = counting::allocations();
     sum.gradient(&THETA, &many, &mut g).unwrap();
-    assert_eq!(COUNT.get() - before, 0);
+    assert_eq!(counting::allocations() - before, 0);
     pool::set_threads(0);
 }
 

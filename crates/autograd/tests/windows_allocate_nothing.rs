@@ -1,35 +1,12 @@
 //! After the first call no kernel of the windowed ops allocates. What other threads allocate, those of the test runner too,
 //! is not counted.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use wengert_autograd::kernels::pool;
 use wengert_autograd::kernels::windows::convolution::{self, Geometry};
 use wengert_autograd::kernels::windows::extreme::{self, Planes};
 use wengert_autograd::kernels::windows::{Axis, Windows, banded};
 
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: everything is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+mod counting;
 
 #[test]
 fn windows_allocate_nothing() {
@@ -54,8 +31,8 @@ fn windows_allocate_nothing() {
         banded::transpose(&band, 12, &twice, &mut gx);
     };
     all();
-    let before = COUNT.get();
+    let before = counting::allocations();
     (0..20).for_each(|_| all());
-    assert_eq!(COUNT.get(), before);
+    assert_eq!(counting::allocations(), before);
     assert_eq!(y[13], 13.5, "27 products of 1 and 1/2");
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use wengert::scalar::{Compiled, MapReduce, Traced};
 
 use crate::json::{self, Result};
-use crate::number::Number;
+use crate::number::{Number, Terms};
 use crate::ways::{Gradient, Objective};
 
 /// Data, prior and parameters.
@@ -95,7 +95,7 @@ impl Gmm {
     }
 
     /// What one point adds.
-    pub fn term<T: Number>(&self, shared: &[T], x: impl Fn(usize) -> T, buffers: &mut Buffers<T>) -> T {
+    pub fn point_term<T: Number>(&self, shared: &[T], x: impl Fn(usize) -> T, buffers: &mut Buffers<T>) -> T {
         let Parts { alpha, mu, q, l } = self.parts(shared);
         let (d, below) = (self.d, self.below());
         for component in 0..self.k {
@@ -160,17 +160,26 @@ fn log_gamma(mut x: f64) -> f64 {
     (x - 0.5) * x.ln() - x + 0.5 * (2.0 * PI).ln() + series - shift
 }
 
+impl Terms for Gmm {
+    type Buffers<T: Number> = Buffers<T>;
+
+    fn buffers<T: Number>(&self) -> Buffers<T> {
+        Buffers::new(self)
+    }
+
+    fn term<T: Number>(&self, i: usize, shared: &[T], buffers: &mut Buffers<T>) -> T {
+        let x = &self.x[i * self.d..][..self.d];
+        self.point_term(shared, |i| T::plain(x[i]), buffers)
+    }
+}
+
 impl Objective for Gmm {
     fn point(&self) -> &[f64] {
         &self.parameters
     }
 
     fn value<T: Number>(&self, parameters: &[T]) -> T {
-        let shared = self.shared(parameters);
-        let mut buffers = Buffers::new(self);
-        let terms = self.x.chunks(self.d).map(|x| self.term(&shared, |i| T::plain(x[i]), &mut buffers));
-        let sum = terms.fold(T::plain(0.0), |sum, term| sum + term);
-        sum + self.rest(parameters)
+        T::sum_terms(self, self.n, &self.shared(parameters)) + self.rest(parameters)
     }
 
     /// One point's term is recorded, and what isn't part of the sum.
@@ -181,7 +190,8 @@ impl Objective for Gmm {
         if self.n == 0 {
             return crate::ways::compiled(self);
         }
-        let term = |x: &[Traced], row: &[Traced]| self.term(&self.shared(x), |i| row[i], &mut Buffers::new(&self));
+        let term =
+            |x: &[Traced], row: &[Traced]| self.point_term(&self.shared(x), |i| row[i], &mut Buffers::new(&self));
         let mut sum = MapReduce::record(parameters, &self.x[..self.d], term).map_err(words)?;
         let mut prior = vec![0.0; parameters.len()];
         Ok(Box::new(move |out| {

@@ -1,4 +1,6 @@
-//! Long recursions: states kept at every √n-th step only, and computed again in the reverse sweep.
+//! Long recursions: a few states kept, and the others computed again in the reverse sweep, by the binomial schedule.
+
+use std::ops::Range;
 
 use super::number::Scalar;
 use super::tape::Tape;
@@ -7,13 +9,12 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// `last(sₙ, p)` with `sᵢ₊₁ = step(i, sᵢ, p)`, as one operation of the first state `s₀` and the parameters `p`.
 ///
-/// Only about `2 √n` states are kept and one step is on a tape at a time; every step is run twice on plain constants
+/// About `√(2 n)` states are kept and one step is on a tape at a time; every step is run at most twice on plain constants
 /// and once recorded. The gradient is that of the recursion written out: the same operations in the same order (up to the
 /// order in which contributions to a state are added that a step hands on unchanged). The closures can't use variables
 /// from outside: those are parameters.
 ///
-/// Two levels of checkpoints: Griewank, "Achieving logarithmic growth of temporal and spatial complexity in reverse
-/// automatic differentiation", 1992, has the schedule for more.
+/// [`checkpointed_loop_within`] takes less memory and more time, or the other way round.
 ///
 /// # Errors
 /// Where a step returns another number of states than it got.
@@ -39,39 +40,106 @@ pub fn checkpointed_loop<'t, T: Scalar>(
     step: impl for<'s> Fn(usize, &[Var<'s, T>], &[Var<'s, T>]) -> Vec<Var<'s, T>>,
     last: impl for<'s> FnOnce(&[Var<'s, T>], &[Var<'s, T>]) -> Var<'s, T>,
 ) -> Result<Var<'t, T>> {
+    // The fewest with which no step is run more than twice.
+    let mut snapshots = steps.isqrt().max(1);
+    while reach(snapshots, 2) <= steps {
+        snapshots += 1;
+    }
+    checkpointed_loop_within(snapshots, state, parameters, steps, step, last)
+}
+
+/// [`checkpointed_loop`] with at most so many states kept, the first one included.
+///
+/// With `c` states kept, `(c + r)! / (c! r!) - 1` steps are run at most `r` times each on plain constants: 8 states and
+/// `r = 8` are enough for 12,869 steps. All in all the fewest runs that there can be: `r (n + 1) - (c + r)! / ((c + 1)! (r -
+/// 1)!)` with the smallest `r` that is enough. Source: Griewank and Walther, "Algorithm 799: revolve", 2000.
+///
+/// # Errors
+/// Where no state may be kept, or a step returns another number of states than it got.
+///
+/// # Panics
+/// Where variables are of two tapes.
+///
+/// ```
+/// use wengert_autograd::scalar::{Tape, checkpointed_loop_within};
+/// let tape = Tape::new();
+/// let x = tape.var(2.0);
+/// let end = checkpointed_loop_within(3, &[x], &[], 10, |_, x, _| vec![x[0] * x[0] * 0.5], |x, _| x[0])?;
+/// assert_eq!((end.value(), end.backward().wrt(x)), (2.0, 1024.0));          // each step doubles a change
+/// # Ok::<(), wengert_autograd::Error>(())
+/// ```
+#[track_caller]
+pub fn checkpointed_loop_within<'t, T: Scalar>(
+    snapshots: usize,
+    state: &[Var<'t, T>],
+    parameters: &[Var<'t, T>],
+    steps: usize,
+    step: impl for<'s> Fn(usize, &[Var<'s, T>], &[Var<'s, T>]) -> Vec<Var<'s, T>>,
+    last: impl for<'s> FnOnce(&[Var<'s, T>], &[Var<'s, T>]) -> Var<'s, T>,
+) -> Result<Var<'t, T>> {
+    if snapshots == 0 {
+        return Err(Error::new(ErrorKind::Argument, "no state may be kept".to_string())
+            .op("checkpointed_loop_within")
+            .hint("the first state is kept always: at least 1 snapshot"));
+    }
     let tape = state.iter().chain(parameters).fold(None, |tape, x| Var::common(tape, x.tape()));
     let values = |x: &[Var<'t, T>]| x.iter().map(|x| x.value()).collect::<Vec<_>>();
     let recursion = Recursion { step, parameters: values(parameters), states: state.len() };
-
-    let stride = steps.isqrt().max(1);
-    let mut checkpoints = vec![values(state)];
-    let mut current = values(state);
-    for i in 0..steps {
-        current = recursion.forward(i, &current)?;
-        // The end of the recursion needs no checkpoint: what comes after it is not computed again.
-        if (i + 1) % stride == 0 && i + 1 < steps {
-            checkpoints.push(current.clone());
-        }
-    }
+    let Some(tape) = tape else {
+        let end = recursion.advance(0..steps, values(state))?;
+        let constants = |x: &[T]| x.iter().map(|&x| Var::constant(x)).collect::<Vec<_>>();
+        return Ok(Var::constant(last(&constants(&end), &constants(&recursion.parameters)).value()));
+    };
 
     let mut sweep = Sweep { tape: Tape::new(), state: vec![], parameters: vec![T::of(0.0); parameters.len()] };
-    let value = sweep.last(&current, &recursion.parameters, last);
-    if let Some(tape) = tape {
-        for (segment, start) in checkpoints.iter().enumerate().rev() {
-            let first = segment * stride;
-            let end = steps.min(first + stride);
-            let mut states = vec![start.clone()];
-            for i in first..end.saturating_sub(1) {
-                states.push(recursion.forward(i, &states[i - first])?);
-            }
-            for i in (first..end).rev() {
-                sweep.step(i, &states[i - first], &recursion);
-            }
+    // The function of the last state counts as a step.
+    let (mut end, mut last, mut value) = (steps + 1, Some(last), T::of(0.0));
+    // States by the number of the step that they go into. What comes after the last of them is to be reversed first.
+    let mut kept = vec![(0, values(state))];
+    while let Some((start, state)) = kept.last() {
+        let (start, length) = (*start, end - *start);
+        if length > 1 && kept.len() < snapshots {
+            let next = start + advance(length, snapshots - kept.len() + 1);
+            let state = recursion.advance(start..next, state.clone())?;
+            kept.push((next, state));
+            continue;
         }
-        let operands = state.iter().zip(&sweep.state).chain(parameters.iter().zip(&sweep.parameters));
-        return Ok(tape.statement(value, operands.map(|(x, &by)| (x.record(), by))));
+        end -= 1;
+        let state = match length {
+            1 => kept.pop().map_or_else(Vec::new, |(_, state)| state),
+            _ => recursion.advance(start..end, state.clone())?,
+        };
+        match last.take() {
+            Some(last) => value = sweep.last(&state, &recursion.parameters, last),
+            None => sweep.step(end, &state, &recursion),
+        }
     }
-    Ok(Var::constant(value))
+    let operands = state.iter().zip(&sweep.state).chain(parameters.iter().zip(&sweep.parameters));
+    Ok(tape.statement(value, operands.map(|(x, &by)| (x.record(), by))))
+}
+
+/// `(c + r)! / (c! r!)`: how many steps can be reversed with `c` states kept, if none is run more than `r` times before it is
+/// recorded. The largest number where it would be larger.
+fn reach(snapshots: usize, runs: usize) -> usize {
+    let (few, many) = (snapshots.min(runs) as u128, snapshots.max(runs) as u128);
+    let mut reach = 1u128;
+    for i in 1..=few {
+        reach = match reach.checked_mul(many + i) {
+            Some(product) if product / i < usize::MAX as u128 => product / i,
+            _ => return usize::MAX,
+        };
+    }
+    reach as usize
+}
+
+/// After how many steps the next state is kept, of `length` steps, more than one, and `snapshots` states that may be kept,
+/// more than one, that before the first step included: the last of the places for which all runs together are the fewest.
+fn advance(length: usize, snapshots: usize) -> usize {
+    let mut runs = 1;
+    while reach(snapshots, runs) < length {
+        runs += 1;
+    }
+    reach(snapshots, runs - 1).min(length - reach(snapshots - 1, runs - 1))
 }
 
 struct Recursion<T, F> {
@@ -81,6 +149,14 @@ struct Recursion<T, F> {
 }
 
 impl<T: Scalar, F: for<'s> Fn(usize, &[Var<'s, T>], &[Var<'s, T>]) -> Vec<Var<'s, T>>> Recursion<T, F> {
+    /// Several steps.
+    fn advance(&self, steps: Range<usize>, mut state: Vec<T>) -> Result<Vec<T>> {
+        for i in steps {
+            state = self.forward(i, &state)?;
+        }
+        Ok(state)
+    }
+
     /// A step on constants, which records nothing.
     fn forward(&self, i: usize, state: &[T]) -> Result<Vec<T>> {
         let constants = |x: &[T]| x.iter().map(|&x| Var::constant(x)).collect::<Vec<_>>();
@@ -136,5 +212,61 @@ impl<T: Scalar> Sweep<T> {
         self.state.extend(state.iter().map(|&x| adjoints.wrt(x)));
         self.parameters.clear();
         self.parameters.extend(parameters.iter().map(|&x| adjoints.wrt(x)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// The fewest runs of steps with which `length` steps can be reversed, by trying every place for the next state.
+    fn fewest(length: usize, snapshots: usize, known: &mut Vec<Vec<Option<usize>>>) -> usize {
+        if length <= 1 {
+            return 0;
+        }
+        if snapshots == 1 {
+            return length * (length - 1) / 2;
+        }
+        if let Some(runs) = known[length][snapshots] {
+            return runs;
+        }
+        let runs =
+            (1..length).map(|next| next + fewest(length - next, snapshots - 1, known) + fewest(next, snapshots, known));
+        let runs = runs.collect::<Vec<_>>().into_iter().min().expect("two steps at least");
+        known[length][snapshots] = Some(runs);
+        runs
+    }
+
+    fn counted<'t>(x: &[Var<'t>], [runs, recorded]: [&Cell<usize>; 2]) -> Vec<Var<'t>> {
+        let count = if x[0].tape().is_none() { runs } else { recorded };
+        count.set(count.get() + 1);
+        vec![x[0].sin()]
+    }
+
+    #[test]
+    fn no_schedule_runs_fewer_steps() {
+        let known = &mut vec![vec![None; 8]; 62];
+        for snapshots in 1..8 {
+            for steps in 0..60 {
+                let (runs, recorded) = (Cell::new(0), Cell::new(0));
+                let tape = Tape::new();
+                let x = tape.var(0.5);
+                let end = checkpointed_loop_within(
+                    snapshots,
+                    &[x],
+                    &[],
+                    steps,
+                    |_, x, _| counted(x, [&runs, &recorded]),
+                    |x, _| x[0],
+                );
+                let slope = end.expect("one state").backward().wrt(x);
+                let direct = (0..steps).fold(x, |x, _| x.sin()).backward().wrt(x);
+                assert_eq!(slope, direct, "{snapshots} {steps}");
+                assert_eq!(recorded.get(), steps);
+                assert_eq!(runs.get(), fewest(steps + 1, snapshots, known), "{snapshots} {steps}");
+            }
+        }
     }
 }

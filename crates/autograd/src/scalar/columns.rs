@@ -1,9 +1,12 @@
-//! The memory of a scalar tape: records in two columns that grow together. The one file of the scalar side with unsafe
-//! code; must know no derivative rule.
+//! The memory of a scalar tape: records in two columns that grow together. With `handle`, the one file of the
+//! scalar side with unsafe code; must know no derivative rule.
 //!
 //! A record is an operation of at most two operands: the records of the operands, and the partial derivatives by them.
 //! Its own place is that of its result, so no result is stored, and an operation takes 24 bytes in `f64`. Record 0
 //! stands for everything that has no derivative.
+//!
+//! A record can be *joined*: then the record before it is a further operand, with the partial derivative 1. Operations of a
+//! few operands are chains of joined records.
 
 use std::cell::Cell;
 
@@ -11,11 +14,13 @@ use super::number::Scalar;
 
 /// Records before the first growth.
 const FIRST: usize = 256;
-/// Records that an index of 32 bits reaches.
-const MOST: usize = u32::MAX as usize;
+/// The bit in the first link of a joined record.
+const JOINED: u32 = 1 << 31;
+/// Records that the other bits reach.
+const MOST: usize = JOINED as usize - 1;
 
 /// What a tape says that has no number left.
-const FULL: &str = "scalar tape: full, 4294967295 records are the most that it can number; split sums with `Tape::sum`, and recursions with `scalar::checkpointed_loop`";
+const FULL: &str = "scalar tape: full, 2147483647 records are the most that it can number; split sums with `Tape::sum`, and recursions with `scalar::checkpointed_loop`";
 
 /// The records of a tape. Always at least record 0.
 pub(super) struct Columns<T> {
@@ -61,7 +66,7 @@ impl<T: Copy> Columns<T> {
     pub(super) fn push(&self, links: [u32; 2], partials: [T; 2]) -> u32 {
         let place = self.len.get();
         if place == self.limit.get() {
-            self.make_room();
+            self.make_room(1);
         }
         // SAFETY: place < capacity, and both allocations have that many places. Nothing else holds a reference into
         // them: slices are given out by `records` only, which is given back before the next push.
@@ -71,6 +76,54 @@ impl<T: Copy> Columns<T> {
         }
         self.len.set(place + 1);
         place as u32
+    }
+
+    /// Appends an operation of some operands, at most `most`. Operands without a record, and partials that are exactly 0,
+    /// are left out; where at most one operand is left, nothing is recorded.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn push_joined(&self, most: usize, operands: impl Iterator<Item = (u32, T)>) -> Joined<T>
+    where
+        T: Scalar,
+    {
+        let place = self.len.get();
+        if most.div_ceil(2) > self.limit.get() - place {
+            self.make_room(most.div_ceil(2));
+        }
+        let (mut count, mut last) = (0, (0, T::of(0.0)));
+        // SAFETY: there is room for `most` operands, two a record, from `place` on, and `count` is below `most` before each
+        // of the at most `most` of them and rounded up to even after all. As for `push`; the operands' arithmetic can't
+        // reach these columns, as it is that of another type.
+        unsafe {
+            let links = self.links.get().add(place).cast::<u32>();
+            let partials = self.partials.get().add(place).cast::<T>();
+            for (operand, by) in operands.take(most) {
+                // What isn't kept is overwritten by the next one.
+                links.add(count).write(operand);
+                partials.add(count).write(by);
+                let kept = operand != 0 && !by.is_exactly(0.0);
+                count += usize::from(kept);
+                last = if kept { (operand, by) } else { last };
+            }
+            if count < 2 {
+                return Joined { count, last };
+            }
+            if count == 3 && last.0 as usize == place - 1 && last.1.is_exactly(1.0) {
+                // A sum that goes on.
+                links.write(*links | JOINED);
+                count = 2;
+            } else if count % 2 == 1 {
+                links.add(count).write(0);
+                partials.add(count).write(T::of(0.0));
+            }
+            for record in 1..count.div_ceil(2) {
+                let link = links.add(2 * record);
+                link.write(*link | JOINED);
+            }
+        }
+        let end = place + count.div_ceil(2);
+        self.len.set(end);
+        Joined { count, last: ((end - 1) as u32, T::of(1.0)) }
     }
 
     /// Appends records of variables, which have no operands, and gives the place of the first.
@@ -111,23 +164,18 @@ impl<T: Copy> Columns<T> {
         self.limit.set(if len < self.blank.get() { len } else { self.capacity.get() });
     }
 
-    /// Before a push to the place `limit`.
+    /// Before pushes of so many records beyond the place `limit`.
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn make_room(&self) {
-        self.blank.set(self.blank.get().min(self.len.get()));
-        if self.len.get() == self.capacity.get() {
-            self.grow();
+    fn make_room(&self, records: usize) {
+        let len = self.len.get();
+        self.blank.set(self.blank.get().min(len));
+        if records > self.capacity.get() - len {
+            assert!(records <= MOST - len, "{FULL}");
+            self.reserve((2 * len).max(len + records).clamp(FIRST, MOST));
         }
         self.set_limit();
-    }
-
-    #[track_caller]
-    fn grow(&self) {
-        let len = self.len.get();
-        assert!(len < MOST, "{FULL}");
-        self.reserve((2 * len).clamp(FIRST, MOST));
     }
 
     /// Memory for so many records in all.
@@ -185,6 +233,20 @@ impl<T: Copy> Columns<T> {
     }
 }
 
+/// What became of an operation of some operands.
+pub(super) struct Joined<T> {
+    /// How many operands count; below 2 nothing was recorded.
+    pub(super) count: usize,
+    /// The record, or the only operand that is left.
+    pub(super) last: (u32, T),
+}
+
+/// The operands of a record, 0 for none: two of its own, and the record before it where it is joined.
+#[inline(always)]
+pub(super) fn operands(place: usize, [first, second]: [u32; 2]) -> [u32; 3] {
+    [first & !JOINED, second, if first & JOINED != 0 { place as u32 - 1 } else { 0 }]
+}
+
 impl<T: Scalar> Columns<T> {
     /// One stretch of the reverse sweep: from record `high` down to above record `low`, each record passes its adjoint,
     /// times the partials, to its operands. What is exactly zero isn't passed on.
@@ -208,11 +270,20 @@ impl<T: Scalar> Columns<T> {
             // SAFETY: as above.
             let ([first, second], [by_first, by_second]) =
                 unsafe { (*links.get_unchecked(place), *partials.get_unchecked(place)) };
+            let (joined, first) = (first & JOINED != 0, first & !JOINED);
             debug_assert!((first as usize) < place && (second as usize) < place);
-            // SAFETY: the operands of a record were recorded before it, so their places are below `place`.
+            // SAFETY: the operands of a record were recorded before it, so their places are below `place`; before a joined
+            // record there is one.
             unsafe {
-                pass(adjoints.get_unchecked_mut(first as usize), adjoint, by_first);
-                pass(adjoints.get_unchecked_mut(second as usize), adjoint, by_second);
+                pass_on(adjoints.get_unchecked_mut(first as usize), adjoint, by_first);
+                // A branch, as one place that all records of one operand add to would make each wait for the one before.
+                if second != 0 {
+                    pass_on(adjoints.get_unchecked_mut(second as usize), adjoint, by_second);
+                }
+                if joined {
+                    let before = adjoints.get_unchecked_mut(place - 1);
+                    *before = std::array::from_fn(|lane| before[lane] + adjoint[lane]);
+                }
             }
         }
     }
@@ -233,9 +304,9 @@ pub(super) fn pass_all<T: Scalar, const L: usize>(
         if apart == 0
             && let Some(operands) = adjoints.get_mut(first as usize..first as usize + links.len())
         {
-            operands.iter_mut().zip(partials).for_each(|(operand, &by)| pass(operand, adjoint, by));
+            operands.iter_mut().zip(partials).for_each(|(operand, &by)| pass_on(operand, adjoint, by));
         } else {
-            links.iter().zip(partials).for_each(|(&link, &by)| pass(&mut adjoints[link as usize], adjoint, by));
+            links.iter().zip(partials).for_each(|(&link, &by)| pass_on(&mut adjoints[link as usize], adjoint, by));
         }
     }
 }
@@ -243,7 +314,16 @@ pub(super) fn pass_all<T: Scalar, const L: usize>(
 /// Operands of a statement that are looked at together.
 const RUN: usize = 64;
 
-/// `operand += adjoint * partial`, lane by lane.
+/// `operand += adjoint * partial`, lane by lane; the adjoint isn't exactly zero in every lane.
+#[inline(always)]
+fn pass_on<T: Scalar, const L: usize>(operand: &mut [T; L], adjoint: [T; L], partial: T) {
+    match L {
+        1 => operand[0] = operand[0].plus_scaled(adjoint[0], partial),
+        _ => pass(operand, adjoint, partial),
+    }
+}
+
+/// `operand += adjoint * partial`, lane by lane, without those lanes where the adjoint is exactly zero.
 #[inline(always)]
 pub(super) fn pass<T: Scalar, const L: usize>(operand: &mut [T; L], adjoint: [T; L], partial: T) {
     for lane in 0..L {

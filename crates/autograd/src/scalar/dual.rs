@@ -1,7 +1,7 @@
 //! Dual numbers: derivatives carried along.
 
 use super::number::{Scalar, partial};
-use super::traits::{Active, number_traits};
+use super::traits::{Active, number_traits, of_value, scalar_of_value};
 use crate::ops::Elementwise;
 
 /// A value with its derivative along one direction: forward mode.
@@ -50,17 +50,7 @@ impl<T: Scalar> Dual<T> {
 }
 
 impl<T: Scalar> Active for Dual<T> {
-    type Value = T;
-
-    #[inline(always)]
-    fn value(self) -> T {
-        self.value
-    }
-
-    #[inline(always)]
-    fn passive(value: T) -> Self {
-        Dual::constant(value)
-    }
+    of_value! { T }
 
     // A hint only: within nested value types, everything inlined would be megabytes.
     #[inline]
@@ -94,24 +84,7 @@ crate::ops::list::real_methods!(methods);
 super::operators::nested_operators! { [T: Scalar] Dual<Dual<T>>, Dual<T> }
 super::operators::nested_operators! { ['t, T: Scalar] Dual<super::Var<'t, T>>, super::Var<'t, T> }
 
-impl<T: Scalar> Scalar for Dual<T> {
-    type Base = T::Base;
-
-    #[inline(always)]
-    fn of_base(value: T::Base) -> Self {
-        Dual::constant(T::of_base(value))
-    }
-
-    #[inline(always)]
-    fn base(self) -> T::Base {
-        self.value.base()
-    }
-
-    #[inline(always)]
-    fn is_constant(self) -> bool {
-        self.derivative.is_exactly(0.0) && self.value.is_constant()
-    }
-}
+scalar_of_value! { [T: Scalar] Dual<T>, T; |x| x.derivative.is_exactly(0.0) }
 
 impl<T: Scalar> std::fmt::Debug for Dual<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

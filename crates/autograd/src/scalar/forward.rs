@@ -1,8 +1,7 @@
 //! The forward sweep: directions pushed through the partial derivatives that the tape holds.
 
-use super::columns::pass;
+use super::columns::{operands, pass};
 use super::number::Scalar;
-use super::reverse::start;
 use super::tape::{Statements, Tape};
 use super::var::Var;
 use crate::kernels::dispatch::{self, Kernel};
@@ -52,18 +51,20 @@ impl<T: Scalar> Tape<T> {
     /// ```
     #[track_caller]
     pub fn forward_lanes<'t, const L: usize>(&'t self, directions: &[(Var<'t, T>, [T; L])]) -> Tangents<'t, T, L> {
-        let records = self.columns.len();
-        let mut tangents = start(Some(self), directions.iter().map(|&(x, _)| x), L);
-        tangents.resize(records * L, T::of(0.0));
+        let (records, first) = (self.columns.len(), self.columns.leaves());
+        // Directions of what was computed come on top of what the sweep finds.
+        let seeded = directions.iter().any(|(x, _)| x.record() as usize >= first);
+        let mut tangents = start(self, directions.iter().map(|&(x, _)| x), records * L);
         let lanes = tangents.as_chunks_mut::<L>().0;
+        // Whatever else is left from an earlier sweep is written before it is read.
+        lanes[..if seeded { records } else { first }].fill([T::of(0.0); L]);
         for &(x, direction) in directions.iter().filter(|(x, _)| x.record() != 0) {
             let place = &mut lanes[x.record() as usize];
             *place = std::array::from_fn(|lane| place[lane] + direction[lane]);
         }
         let statements = &*self.statements.borrow();
-        let first = self.columns.leaves();
         self.columns.records(|links, partials| {
-            let push = Push { links, partials, statements, lanes, first };
+            let push = Push { links, partials, statements, lanes, first, seeded };
             // One lane has nothing to gain from wider instructions.
             if L == 1 { push.run::<false>() } else { dispatch::run(push) }
         });
@@ -78,6 +79,19 @@ struct Push<'a, T, const L: usize> {
     statements: &'a Statements<T>,
     lanes: &'a mut [[T; L]],
     first: usize,
+    seeded: bool,
+}
+
+/// Room for so many numbers, in memory of an earlier sweep: what it left stands there.
+#[track_caller]
+fn start<'t, T: Scalar>(tape: &'t Tape<T>, from: impl Iterator<Item = Var<'t, T>>, count: usize) -> Vec<T> {
+    from.for_each(|x| _ = Var::common(Some(tape), x.tape()));
+    let mut tangents = tape.spare.take();
+    if tangents.try_reserve(count.saturating_sub(tangents.len())).is_err() {
+        panic!("scalar tape: no memory for {count} tangents");
+    }
+    tangents.resize(count, T::of(0.0));
+    tangents
 }
 
 impl<T: Scalar, const L: usize> Kernel for Push<'_, T, L> {
@@ -85,12 +99,19 @@ impl<T: Scalar, const L: usize> Kernel for Push<'_, T, L> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Push { links, partials, statements, lanes, first } = self;
+        let Push { links, partials, statements, lanes, first, seeded } = self;
         let mut heads = statements.heads.iter().peekable();
         let mut further = 0;
-        for (record, (&[left, right], &[by_left, by_right])) in links.iter().zip(partials).enumerate().skip(first) {
-            // A variable has no operands, and keeps its direction.
-            let mut tangent = lanes[record];
+        for (record, (&links, &[by_left, by_right])) in links.iter().zip(partials).enumerate().skip(first) {
+            let [left, right, before] = operands(record, links);
+            let mut tangent = match before {
+                0 => [T::of(0.0); L],
+                before => lanes[before as usize],
+            };
+            if seeded {
+                let own = lanes[record];
+                tangent = std::array::from_fn(|lane| own[lane] + tangent[lane]);
+            }
             if left != 0 {
                 pass(&mut tangent, lanes[left as usize], by_left);
             }
@@ -98,8 +119,8 @@ impl<T: Scalar, const L: usize> Kernel for Push<'_, T, L> {
                 pass(&mut tangent, lanes[right as usize], by_right);
             }
             if let Some(&[_, count]) = heads.next_if(|head| head[0] as usize == record) {
-                let operands = further..further + count as usize;
-                for (&link, &by) in statements.links[operands.clone()].iter().zip(&statements.partials[operands]) {
+                let more = further..further + count as usize;
+                for (&link, &by) in statements.links[more.clone()].iter().zip(&statements.partials[more]) {
                     pass(&mut tangent, lanes[link as usize], by);
                 }
                 further += count as usize;

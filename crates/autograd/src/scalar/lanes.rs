@@ -1,7 +1,7 @@
 //! Dual numbers with several derivatives: forward mode along several directions at once.
 
 use super::number::{Scalar, partial};
-use super::traits::{Active, number_traits};
+use super::traits::{Active, number_traits, of_value, scalar_of_value};
 use crate::ops::Elementwise;
 
 /// A value with its derivatives along `N` directions.
@@ -46,17 +46,7 @@ impl<T: Scalar, const N: usize> DualVector<T, N> {
 }
 
 impl<T: Scalar, const N: usize> Active for DualVector<T, N> {
-    type Value = T;
-
-    #[inline(always)]
-    fn value(self) -> T {
-        self.value
-    }
-
-    #[inline(always)]
-    fn passive(value: T) -> Self {
-        DualVector::constant(value)
-    }
+    of_value! { T }
 
     // A hint only: within nested value types, everything inlined would be megabytes.
     #[inline]
@@ -88,24 +78,7 @@ crate::ops::list::real_methods!(methods);
 
 super::operators::nested_operators! { ['t, T: Scalar, const N: usize] super::Var<'t, DualVector<T, N>>, DualVector<T, N> }
 
-impl<T: Scalar, const N: usize> Scalar for DualVector<T, N> {
-    type Base = T::Base;
-
-    #[inline(always)]
-    fn of_base(value: T::Base) -> Self {
-        DualVector::constant(T::of_base(value))
-    }
-
-    #[inline(always)]
-    fn base(self) -> T::Base {
-        self.value.base()
-    }
-
-    #[inline(always)]
-    fn is_constant(self) -> bool {
-        self.derivatives.iter().all(|derivative| derivative.is_exactly(0.0)) && self.value.is_constant()
-    }
-}
+scalar_of_value! { [T: Scalar, const N: usize] DualVector<T, N>, T; |x| x.derivatives.iter().all(|derivative| derivative.is_exactly(0.0)) }
 
 impl<T: Scalar, const N: usize> std::fmt::Debug for DualVector<T, N> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -4,7 +4,33 @@ use std::ops::Range;
 
 use super::number::Scalar;
 use super::tape::Tape;
-use super::var::Var;
+use super::var::{Var, tape_of};
+
+/// `Σᵢ term(i, parameters)`, as one operation of the parameters: [`Tape::sum`] on whatever tape they are of. Without
+/// any, the sum is a constant.
+///
+/// # Panics
+/// Where parameters are of two tapes.
+///
+/// ```
+/// use wengert_autograd::scalar::{Tape, sum_terms};
+/// let tape = Tape::new();
+/// let x = tape.vars(&[2.0, 3.0]);
+/// let y = sum_terms(0..4, &x, |i, x| x[0] * x[1] * i as f64);
+/// assert_eq!(y.value(), 36.0);
+/// assert_eq!(y.backward().wrt_all(&x), [18.0, 12.0]);
+/// ```
+#[track_caller]
+pub fn sum_terms<'t, T: Scalar>(
+    range: Range<usize>,
+    parameters: &[Var<'t, T>],
+    mut term: impl for<'s> FnMut(usize, &[Var<'s, T>]) -> Var<'s, T>,
+) -> Var<'t, T> {
+    match tape_of(parameters) {
+        Some(tape) => tape.sum(range, parameters, term),
+        None => range.map(|i| term(i, parameters)).sum(),
+    }
+}
 
 impl<T: Scalar> Tape<T> {
     /// `Σᵢ term(i, parameters)`, as one operation of the parameters.

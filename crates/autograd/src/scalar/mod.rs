@@ -18,13 +18,13 @@
 //! | for | use |
 //! |---|---|
 //! | a gradient | [`grad`], or [`Tape::value_and_grad`] again and again in the same memory |
-//! | a sum over many data | [`Tape::sum`]: memory for one term |
+//! | a sum over many data | [`sum_terms`], [`Tape::sum`]: memory for one term |
 //! | sums and products of many numbers | [`dot`], [`sum`], [`sqnorm`], [`logsumexp`], [`linear_combination`], [`weighted_dot`]: one record each |
 //! | a function of a few numbers | [`Dual`], [`DualVector`] |
 //! | second and higher derivatives | [`hvp`], [`hessian`]; a [`derivative`] within a [`derivative`] |
 //! | matrices of derivatives, mostly zeros | [`sparse_jacobian`], [`sparse_hessian`] |
-//! | a recursion of a million steps | [`checkpointed_loop`] |
 //! | the same function again and again | [`Compiled`], [`MapReduce`] over rows of data, [`Recursion`] over steps: recorded once |
+//! | a recursion of a million steps | [`checkpointed_loop`], [`checkpointed_loop_within`] |
 //!
 //! # Code that knows nothing of this
 //!
@@ -45,6 +45,7 @@ mod compiled;
 mod dual;
 mod float;
 mod forward;
+mod handle;
 mod lanes;
 mod local;
 mod number;
@@ -57,12 +58,13 @@ mod traits;
 mod transform;
 mod var;
 
-pub use checkpoint::checkpointed_loop;
+pub use checkpoint::{checkpointed_loop, checkpointed_loop_within};
 pub use compiled::{Compiled, MapReduce, Outputs, Plain, Recursion, Steps, Traced};
 pub use dual::Dual;
 pub use float::IntoNumber;
 pub use forward::Tangents;
 pub use lanes::DualVector;
+pub use local::sum_terms;
 pub use number::Scalar;
 pub use reverse::{Adjoints, LaneAdjoints};
 pub use sparse::{SparseMatrix, sparse_hessian, sparse_jacobian};

@@ -168,11 +168,7 @@ fn sweep<'t, T: Scalar, const L: usize>(
 
 /// Zeros for every record up to the last of the results, in memory of an earlier sweep.
 #[track_caller]
-pub(super) fn start<'t, T: Scalar>(
-    tape: Option<&'t Tape<T>>,
-    results: impl Iterator<Item = Var<'t, T>>,
-    lanes: usize,
-) -> Vec<T> {
+fn start<'t, T: Scalar>(tape: Option<&'t Tape<T>>, results: impl Iterator<Item = Var<'t, T>>, lanes: usize) -> Vec<T> {
     let last = results.fold(0, |last, y| {
         Var::common(tape, y.tape());
         last.max(y.record() as usize)

@@ -3,6 +3,7 @@
 use ndarray::Array2;
 
 use super::colouring::{Pattern, distance_two, star};
+use super::columns::operands;
 use super::number::Scalar;
 use super::tape::Tape;
 use super::var::Var;
@@ -205,7 +206,7 @@ impl<T: Scalar> Tape<T> {
                     pattern.entries.push(record as usize - 1);
                     continue;
                 }
-                self.columns.records(|links, _| waiting.extend(links[record as usize]));
+                self.columns.records(|links, _| waiting.extend(operands(record as usize, links[record as usize])));
                 if let Ok(head) = statements.heads.binary_search_by_key(&record, |head| head[0]) {
                     let count = statements.heads[head][1] as usize;
                     waiting.extend(&statements.links[ends[head] - count..ends[head]]);

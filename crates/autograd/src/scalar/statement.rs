@@ -4,7 +4,7 @@ use std::cell::RefMut;
 
 use super::number::Scalar;
 use super::tape::{Statements, Tape};
-use super::var::Var;
+use super::var::{Var, tape_of};
 use crate::kernels::number::Number;
 use crate::ops::Real;
 
@@ -69,8 +69,8 @@ impl<'t, T: Scalar> Recording<'t, T> {
     }
 }
 
-/// Statements of at most so many operands are gathered before they are recorded.
-const FEW: usize = 6;
+/// Statements of at most so many operands are chains of records.
+const FEW: usize = 16;
 
 impl<T: Scalar> Tape<T> {
     /// Records an operation of many operands, each with its partial derivative.
@@ -82,50 +82,17 @@ impl<T: Scalar> Tape<T> {
         recording.end(value)
     }
 
-    /// Records an operation of a few operands; most are of one or two once the zeros are left out.
+    /// Records an operation of a few operands, at most so many.
     #[inline(always)]
     #[track_caller]
-    pub(super) fn few<'t>(&'t self, value: T, operands: impl Iterator<Item = (u32, T)>) -> Var<'t, T> {
-        let (mut kept, mut count) = ([(0, T::of(0.0)); FEW], 0);
-        for (operand, by) in operands {
-            // What isn't kept is overwritten by the next one.
-            if let Some(place) = kept.get_mut(count) {
-                *place = (operand, by);
-            }
-            count += usize::from(operand != 0 && !by.is_exactly(0.0));
-        }
-        match count {
+    pub(super) fn few<'t>(&'t self, value: T, most: usize, operands: impl Iterator<Item = (u32, T)>) -> Var<'t, T> {
+        let joined = self.columns.push_joined(most, operands);
+        match joined.count {
             0 => Var::constant(value),
-            1 => self.unary(value, kept[0].0, kept[0].1),
-            2 => Var::recorded(value, self, self.columns.push([kept[0].0, kept[1].0], [kept[0].1, kept[1].1])),
-            _ => self.gathered(value, &kept[..count.min(FEW)]),
+            1 => self.unary(value, joined.last.0, joined.last.1),
+            _ => Var::recorded(value, self, joined.last.0),
         }
     }
-
-    /// Records an operation of three operands or more, none of which is to be left out.
-    #[inline(never)]
-    #[track_caller]
-    fn gathered<'t>(&'t self, value: T, operands: &[(u32, T)]) -> Var<'t, T> {
-        let mut recording = Recording::begin(self, operands.len());
-        recording.head = [operands[0], operands[1]];
-        let Statements { links, partials, .. } = &mut *recording.stream;
-        links.extend(operands[2..].iter().map(|&(link, _)| link));
-        partials.extend(operands[2..].iter().map(|&(_, by)| by));
-        recording.count = operands.len();
-        recording.end(value)
-    }
-}
-
-/// The tape of several numbers, if any of them is on one.
-#[inline]
-#[track_caller]
-fn tape_of<'t, T: Scalar>(numbers: &[Var<'t, T>]) -> Option<&'t Tape<T>> {
-    let tape = numbers.iter().find_map(|x| x.tape())?;
-    let other = |x: &Var<'t, T>| x.tape().is_some_and(|other| !std::ptr::eq(tape, other));
-    if numbers.iter().fold(false, |mixed, x| mixed | other(x)) {
-        numbers.iter().for_each(|x| _ = Var::common(Some(tape), x.tape()));
-    }
-    Some(tape)
 }
 
 /// Records a statement: one partial derivative for each of the numbers.
@@ -134,9 +101,10 @@ fn tape_of<'t, T: Scalar>(numbers: &[Var<'t, T>]) -> Option<&'t Tape<T>> {
 fn record<'t, T: Scalar>(x: &[Var<'t, T>], value: T, by: impl Fn(usize) -> T) -> Var<'t, T> {
     let Some(tape) = tape_of(x) else { return Var::constant(value) };
     let operands = x.iter().enumerate().map(|(i, x)| (x.record(), by(i)));
-    if x.len() <= FEW { tape.few(value, operands) } else { tape.statement(value, operands) }
+    if x.len() <= FEW { tape.few(value, x.len(), operands) } else { tape.statement(value, operands) }
 }
 
+#[inline(always)]
 #[track_caller]
 fn same_length(name: &str, left: usize, right: usize) {
     assert!(left == right, "scalar::{name}: {left} numbers on the left, {right} on the right");
@@ -181,7 +149,7 @@ pub fn dot<'t, T: Scalar>(x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
     let Some(tape) = Var::common(tape_of(x), tape_of(y)) else { return Var::constant(value) };
     let operands = x.iter().zip(y).flat_map(|(x, y)| [(x.record(), y.value()), (y.record(), x.value())]);
     if 2 * x.len() <= FEW {
-        return tape.few(value, operands);
+        return tape.few(value, 2 * x.len(), operands);
     }
     let mut recording = Recording::begin(tape, 2 * x.len());
     operands.for_each(|(operand, by)| recording.add(operand, by));
@@ -232,7 +200,7 @@ pub fn weighted_dot<'t, T: Scalar>(coefficients: &[T], x: &[Var<'t, T>], y: &[Va
     let Some(tape) = Var::common(tape_of(x), tape_of(y)) else { return Var::constant(value) };
     let operands = triples().flat_map(|(&c, (x, y))| [(x.record(), c * y.value()), (y.record(), c * x.value())]);
     if 2 * x.len() <= FEW {
-        return tape.few(value, operands);
+        return tape.few(value, 2 * x.len(), operands);
     }
     let mut recording = Recording::begin(tape, 2 * x.len());
     operands.for_each(|(operand, by)| recording.add(operand, by));

@@ -4,21 +4,23 @@ use std::cell::{Cell, RefCell};
 use std::panic::Location;
 
 use super::columns::Columns;
+use super::handle::{Handle, TapeNumber};
 use super::number::Scalar;
 use super::var::Var;
 
 /// A record of operations on numbers, for derivatives of what was computed.
 ///
 /// Values are computed at once; what is recorded are partial derivatives: 8 bytes for the operands' places and two
-/// numbers, so 24 bytes an operation in `f64`, of one or two operands. Adding a constant records nothing. Statements of many
-/// operands ([`dot`](super::dot), [`sum`](super::sum), ...) take 8 bytes and 12 for each operand.
+/// numbers, so 24 bytes an operation in `f64`, of one or two operands. Adding a constant records nothing. Statements of up
+/// to 16 operands ([`dot`](super::dot), [`sum`](super::sum), ...) take 24 bytes for each two, those of more 8 bytes and 12
+/// for each.
 ///
 /// **Zero partials.** An operand whose partial derivative is exactly 0 at the recorded point is not stored, and a result
 /// that depends on nothing any more is a constant. That is right for derivatives at this point (of every order, as values
 /// that carry derivatives themselves are zero only if those are), it makes much of some tapes vanish, and it is the
 /// [zero rule](crate::Real::scaled): `0 · ∞` counts as 0.
 ///
-/// **Limits.** At most 4,294,967,294 records. Operators have no way to return an error: where a record can't be numbered, or
+/// **Limits.** At most 2,147,483,646 records a tape, and 65,535 tapes at the same time. Operators have no way to return an error: where a record can't be numbered, or
 /// memory for it can't be had, they panic and say so. A variable of one tape used with one of another is a panic with the
 /// source lines of both tapes and of the operator, except where the types exclude it: closures given to the transforms
 /// can't use variables from outside.
@@ -33,6 +35,7 @@ use super::var::Var;
 /// assert!((adjoints.wrt(x) - (3.0 * 6f64.cos() + 2f64.exp() / 3.0)).abs() < 1e-14);
 /// ```
 pub struct Tape<T: Scalar = f64> {
+    pub(super) number: TapeNumber,
     pub(super) columns: Columns<T>,
     pub(super) statements: RefCell<Statements<T>>,
     /// Adjoints of earlier sweeps, to be used again.
@@ -72,6 +75,7 @@ impl<T: Scalar> Tape<T> {
     #[track_caller]
     pub fn with_capacity(operations: usize) -> Self {
         Tape {
+            number: TapeNumber::new(),
             columns: Columns::with_capacity(T::of(0.0), operations),
             statements: RefCell::new(Statements { heads: vec![], links: vec![], partials: vec![] }),
             spare: Cell::new(vec![]),
@@ -84,7 +88,7 @@ impl<T: Scalar> Tape<T> {
     #[inline]
     #[track_caller]
     pub fn var(&self, value: T) -> Var<'_, T> {
-        Var::recorded(value, self, self.columns.push_leaves(T::of(0.0), 1))
+        Var::new(value, Handle::leaf(self, self.columns.push_leaves(T::of(0.0), 1)))
     }
 
     /// Several of them.
@@ -99,7 +103,7 @@ impl<T: Scalar> Tape<T> {
     #[track_caller]
     pub fn vars(&self, values: &[T]) -> Vec<Var<'_, T>> {
         let first = self.columns.push_leaves(T::of(0.0), values.len());
-        (first..).zip(values).map(|(record, &value)| Var::recorded(value, self, record)).collect()
+        (first..).zip(values).map(|(record, &value)| Var::new(value, Handle::leaf(self, record))).collect()
     }
 
     /// How many operations and variables are recorded.

@@ -161,6 +161,54 @@ pub(crate) fn hypot<X: Active>(a: X, b: X) -> X {
     X::row(Product, [size, X::row(Sqrt, [sum])])
 }
 
+/// The part of [`Active`] that is the same for every type with a `value` and a `constant`.
+macro_rules! of_value {
+    ($value:ty) => {
+        type Value = $value;
+
+        #[inline(always)]
+        fn value(self) -> $value {
+            self.value
+        }
+
+        #[inline(always)]
+        fn passive(value: $value) -> Self {
+            Self::constant(value)
+        }
+    };
+}
+pub(crate) use of_value;
+
+/// Implements [`Scalar`] for a type that is [`Active`], and that carries no derivative of its own where the condition holds.
+///
+/// ```text
+/// scalar_of_value! { ['t, T: Scalar] Var<'t, T>, T; |x| x.record() == 0 }
+/// ```
+macro_rules! scalar_of_value {
+    ([$($generics:tt)*] $type:ty, $value:ty; |$x:ident| $still:expr) => {
+        impl<$($generics)*> $crate::scalar::number::Scalar for $type {
+            type Base = <$value as $crate::scalar::number::Scalar>::Base;
+
+            #[inline(always)]
+            fn of_base(value: Self::Base) -> Self {
+                Self::constant(<$value as $crate::scalar::number::Scalar>::of_base(value))
+            }
+
+            #[inline(always)]
+            fn base(self) -> Self::Base {
+                $crate::scalar::number::Scalar::base(self.value)
+            }
+
+            #[inline(always)]
+            fn is_constant(self) -> bool {
+                let $x = self;
+                $still && $crate::scalar::number::Scalar::is_constant(self.value)
+            }
+        }
+    };
+}
+pub(crate) use scalar_of_value;
+
 /// Implements [`Real`](crate::Real), the operators and the traits of `num_traits` for a type that is [`Active`].
 ///
 /// ```text

@@ -1,10 +1,9 @@
 //! A number on a scalar tape.
 
-use std::marker::PhantomData;
-
+use super::handle::Handle;
 use super::number::{Scalar, partial};
 use super::tape::Tape;
-use super::traits::{Active, number_traits};
+use super::traits::{Active, number_traits, of_value, scalar_of_value};
 use crate::ops::Elementwise;
 
 /// A number on a tape: a value, and the place of its record.
@@ -26,18 +25,14 @@ use crate::ops::Elementwise;
 #[derive(Clone, Copy)]
 pub struct Var<'t, T: Scalar = f64> {
     value: T,
-    /// `None` exactly where the record is 0.
-    tape: Option<&'t Tape<T>>,
-    record: u32,
-    /// Invariant, so that a closure that must work for every lifetime can't mix in variables from outside.
-    brand: PhantomData<fn(&'t ()) -> &'t ()>,
+    handle: Handle<'t, T>,
 }
 
 impl<'t, T: Scalar> Var<'t, T> {
     /// A number that nothing is differentiated by.
     #[inline(always)]
     pub fn constant(value: T) -> Self {
-        Var { value, tape: None, record: 0, brand: PhantomData }
+        Var { value, handle: Handle::NONE }
     }
 
     /// The value.
@@ -47,20 +42,26 @@ impl<'t, T: Scalar> Var<'t, T> {
     }
 
     #[inline(always)]
+    pub(super) fn new(value: T, handle: Handle<'t, T>) -> Self {
+        Var { value, handle }
+    }
+
+    /// A result that was recorded.
+    #[inline(always)]
     pub(super) fn recorded(value: T, tape: &'t Tape<T>, record: u32) -> Self {
-        Var { value, tape: Some(tape), record, brand: PhantomData }
+        Var::new(value, Handle::new(tape, record))
     }
 
     /// The tape, of what depends on a variable.
     #[inline(always)]
     pub(super) fn tape(self) -> Option<&'t Tape<T>> {
-        self.tape
+        self.handle.tape()
     }
 
     /// The place of the record, 0 for a constant.
     #[inline(always)]
     pub(super) fn record(self) -> u32 {
-        self.record
+        self.handle.record()
     }
 
     /// The tape of one of two.
@@ -80,18 +81,19 @@ impl<'t, T: Scalar> Var<'t, T> {
     }
 }
 
+/// The tape of several numbers, if any of them is on one.
+#[inline(always)]
+#[track_caller]
+pub(super) fn tape_of<'t, T: Scalar>(numbers: &[Var<'t, T>]) -> Option<&'t Tape<T>> {
+    let first = numbers.iter().find(|x| !x.handle.is_none())?;
+    if numbers.iter().fold(false, |mixed, x| mixed | x.handle.mixed(first.handle)) {
+        numbers.iter().for_each(|x| _ = Var::common(first.tape(), x.tape()));
+    }
+    first.tape()
+}
+
 impl<'t, T: Scalar> Active for Var<'t, T> {
-    type Value = T;
-
-    #[inline(always)]
-    fn value(self) -> T {
-        self.value
-    }
-
-    #[inline(always)]
-    fn passive(value: T) -> Self {
-        Var::constant(value)
-    }
+    of_value! { T }
 
     // On plain numbers an operation is a few instructions once it is inlined, and twice as slow where it isn't.
     #[inline(always)]
@@ -100,18 +102,27 @@ impl<'t, T: Scalar> Active for Var<'t, T> {
         let x = operands.map(|operand| operand.value);
         let y = T::evaluate(function, x);
         let by = |i: usize| partial::<T, F, A>(i, x, y).unwrap_or(T::of(0.0));
-        let mut common = None;
-        for operand in operands {
-            common = Var::common(common, operand.tape);
-        }
-        let Some(tape) = common else { return Var::constant(y) };
-        let active = |i: usize| operands[i].record != 0;
+        let record = operands.map(Var::record);
         match A {
-            1 => tape.unary(y, operands[0].record, by(0)),
-            2 if !active(1) => tape.unary(y, operands[0].record, by(0)),
-            2 if !active(0) => tape.unary(y, operands[1].record, by(1)),
-            2 => tape.binary(y, [operands[0].record, operands[1].record], [by(0), by(1)]),
-            _ => tape.few(y, (0..A).map(|i| (operands[i].record, if active(i) { by(i) } else { T::of(0.0) }))),
+            1 => match operands[0].tape() {
+                Some(tape) => tape.unary(y, record[0], by(0)),
+                None => Var::constant(y),
+            },
+            2 => match (operands[0].tape(), operands[1].tape()) {
+                (None, None) => Var::constant(y),
+                (Some(tape), None) => tape.unary(y, record[0], by(0)),
+                (None, Some(tape)) => tape.unary(y, record[1], by(1)),
+                (Some(tape), Some(other)) => {
+                    if operands[0].handle.mixed(operands[1].handle) {
+                        tape.refuse_mixture(other);
+                    }
+                    tape.binary(y, [record[0], record[1]], [by(0), by(1)])
+                }
+            },
+            _ => {
+                let Some(tape) = tape_of(&operands) else { return Var::constant(y) };
+                tape.few(y, A, (0..A).map(|i| (record[i], if record[i] == 0 { T::of(0.0) } else { by(i) })))
+            }
         }
     }
 }
@@ -128,28 +139,11 @@ crate::ops::list::real_methods!(methods);
 super::operators::nested_operators! { ['t, 's, T: Scalar] Var<'t, Var<'s, T>>, Var<'s, T> }
 super::operators::nested_operators! { ['t, T: Scalar] Var<'t, super::Dual<T>>, super::Dual<T> }
 
-impl<'t, T: Scalar> Scalar for Var<'t, T> {
-    type Base = T::Base;
-
-    #[inline(always)]
-    fn of_base(value: T::Base) -> Self {
-        Var::constant(T::of_base(value))
-    }
-
-    #[inline(always)]
-    fn base(self) -> T::Base {
-        self.value.base()
-    }
-
-    #[inline(always)]
-    fn is_constant(self) -> bool {
-        self.record == 0 && self.value.is_constant()
-    }
-}
+scalar_of_value! { ['t, T: Scalar] Var<'t, T>, T; |x| x.handle.is_none() }
 
 impl<T: Scalar> std::fmt::Debug for Var<'_, T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.record {
+        match self.record() {
             0 => write!(f, "constant {:?}", self.value),
             record => write!(f, "%{record} = {:?}", self.value),
         }
