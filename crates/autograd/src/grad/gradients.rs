@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
-use crate::module::{Module, Param, ParamId};
+use crate::module::{Module, Param, ParamId, Path};
 use crate::run::Keep;
 use crate::tape::Tape;
 use crate::tape::node::{Kind, Node};
@@ -40,6 +40,7 @@ pub struct Gradients<T: Element = f32> {
 }
 
 /// A backward pass as it lies on the tape.
+#[derive(Debug)]
 pub(super) struct Recorded {
     /// The loss, the gradient of each leaf, the updates.
     pub(super) outputs: SmallVec<[u32; 32]>,
@@ -203,12 +204,15 @@ impl<T: Element> Gradients<T> {
         if self.updates.is_empty() {
             return Ok(());
         }
-        for (path, parameter) in model.named_parameters_mut() {
-            if let Some((_, value)) = self.updates.iter().find(|update| update.0 == parameter.id()) {
-                parameter.set(value.clone()).map_err(|error| error.hint(format!("the update of {path:?}")))?;
+        let mut outcome = Ok(());
+        model.visit_mut(&mut Path::default(), &mut |path, parameter| {
+            let update = self.updates.iter().find(|update| update.0 == parameter.id());
+            if let Some((_, value)) = update.filter(|_| outcome.is_ok()) {
+                let done = parameter.set(value.clone());
+                outcome = done.map_err(|error| error.hint(format!("the update of {path:?}")));
             }
-        }
-        Ok(())
+        });
+        outcome
     }
 
     /// The gradient of a parameter, or the mistake that it has none.

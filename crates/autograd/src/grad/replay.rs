@@ -1,6 +1,7 @@
 //! A training step recorded once: loss and gradients as one plan over fixed memory, run again with other values.
 
 use std::panic::Location;
+use std::rc::Rc;
 
 use smallvec::SmallVec;
 
@@ -137,7 +138,7 @@ struct Slot {
 pub struct Replay<T: Element = f32> {
     tape: Tape<T>,
     prepared: Prepared<T>,
-    recorded: Recorded,
+    recorded: Rc<Recorded>,
     slots: Vec<Slot>,
     /// By identity, ascending.
     parameters: Vec<(ParamId, u32)>,

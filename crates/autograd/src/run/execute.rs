@@ -37,24 +37,84 @@ pub(crate) struct Run<'a, T: Element> {
     /// The tape's number of each node of the plan.
     pub(crate) ids: &'a [u32],
     pub(crate) steps: &'a Steps,
+    pub(crate) functions: &'a Functions<T>,
     pub(crate) seed: u64,
     pub(crate) check_finite: bool,
 }
 
+/// The loops of all instructions, and the functions of all joins, in the order of the steps: looked up once for a plan.
+#[derive(Debug)]
+pub(crate) struct Functions<T: Element> {
+    rows: Vec<Block<T>>,
+    joins: Vec<Option<Join<T>>>,
+}
+
+impl<T: Element> Functions<T> {
+    pub(crate) fn of(tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Self {
+        let mut functions = Functions { rows: Vec::new(), joins: Vec::new() };
+        for step in &steps.steps {
+            if let Step::Fused(fused) = step {
+                functions.rows.extend(fused.instructions.iter().map(|instruction| row(tape, ids, instruction)));
+                functions.joins.extend(fused.joins.iter().map(|&(node, _)| join(tape, ids, node)));
+            }
+        }
+        functions
+    }
+}
+
+/// The loop of an instruction; a copy has none.
+fn row<T: Element>(tape: &Inner<T>, ids: &[u32], instruction: &Instruction) -> Block<T> {
+    match &tape.nodes[ids[instruction.node as usize] as usize].kind {
+        Kind::Op(op) if !instruction.copies => op.row().map(|row| row.block),
+        _ => None,
+    }
+}
+
+fn join<T: Element>(tape: &Inner<T>, ids: &[u32], node: u32) -> Option<Join<T>> {
+    let node = &tape.nodes[ids[node as usize] as usize];
+    match &node.kind {
+        Kind::Op(op) => op.joins_all(&tape.nodes[node.inputs[0] as usize].shape),
+        _ => None,
+    }
+}
+
 /// The memory of a run.
 pub(crate) struct Memory<T: Element> {
-    buffers: SmallVec<[Storage<T>; 32]>,
-    pub(crate) results: SmallVec<[Storage<T>; 32]>,
+    buffers: Vec<Storage<T>>,
+    pub(crate) results: Vec<Storage<T>>,
     /// For registers and for what blocks join to, as long as any pass needed it.
     scratch: Storage<T>,
 }
 
+impl<T: Element> Default for Memory<T> {
+    fn default() -> Self {
+        Memory { buffers: Vec::new(), results: Vec::new(), scratch: Storage::default() }
+    }
+}
+
 impl<T: Element> Memory<T> {
-    pub(crate) fn of(steps: &Steps) -> Self {
-        Memory {
-            buffers: steps.buffers.iter().map(|&length| Storage::unspecified(length)).collect(),
-            results: steps.results.iter().map(|&(_, length)| Storage::unspecified(length)).collect(),
-            scratch: Storage::default(),
+    /// Memory for a run of a plan, always the same: what is there is used again.
+    pub(crate) fn renew(&mut self, steps: &Steps) {
+        self.buffers.resize_with(steps.buffers.len(), Storage::default);
+        self.results.resize_with(steps.results.len(), Storage::default);
+        let lengths = steps.buffers.iter().copied().chain(steps.results.iter().map(|result| result.1));
+        for (storage, length) in self.buffers.iter_mut().chain(&mut self.results).zip(lengths) {
+            if storage.len() != length {
+                *storage = Storage::unspecified(length);
+            } else if cfg!(debug_assertions) {
+                // An element that is read before it is written is then seen.
+                storage.make_mut().fill(T::NAN);
+            }
+        }
+    }
+
+    /// Lets go of the results, and of all else beyond some bytes.
+    pub(crate) fn release(&mut self, bytes: usize) {
+        self.results.clear();
+        let kept: usize = self.buffers.iter().map(|buffer| buffer.len()).sum();
+        if (kept + self.scratch.len()) * size_of::<T>() > bytes {
+            self.buffers.clear();
+            self.scratch = Storage::default();
         }
     }
 
@@ -90,22 +150,20 @@ impl<T: Element> Memory<T> {
 }
 
 impl<T: Element> Run<'_, T> {
-    /// Runs every step; the results are in the memory that comes back.
-    pub(crate) fn run(&self) -> Result<Memory<T>> {
-        let mut memory = Memory::of(self.steps);
-        self.run_in(&mut memory)?;
-        Ok(memory)
-    }
-
     /// Runs every step in memory that is there already.
     pub(crate) fn run_in(&self, memory: &mut Memory<T>) -> Result<()> {
         if self.check_finite {
             self.check_leaves()?;
         }
+        let (mut rows, mut joins) = (&self.functions.rows[..], &self.functions.joins[..]);
         for step in &self.steps.steps {
             match step {
                 Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, memory)?,
-                Step::Fused(fused) => self.run_fused(fused, memory)?,
+                Step::Fused(fused) => {
+                    let own = (rows.split_off(..fused.instructions.len()), joins.split_off(..fused.joins.len()));
+                    let (Some(rows), Some(joins)) = own else { continue };
+                    self.run_fused(fused, rows, joins, memory)?;
+                }
             }
         }
         Ok(())
@@ -166,7 +224,13 @@ impl<T: Element> Run<'_, T> {
         }
     }
 
-    fn run_fused(&self, fused: &Fused, memory: &mut Memory<T>) -> Result<()> {
+    fn run_fused(
+        &self,
+        fused: &Fused,
+        rows: &[Block<T>],
+        joins: &[Option<Join<T>>],
+        memory: &mut Memory<T>,
+    ) -> Result<()> {
         let block = block_of::<T>(fused);
         let blocks = fused.volume.div_ceil(block).max(1);
         let registers = block.min(fused.volume) * fused.registers;
@@ -179,14 +243,11 @@ impl<T: Element> Run<'_, T> {
             Place::Tape(leaf) => self.leaf(leaf),
         };
         // Filled where they lie: moving lists of this size costs as much as a small pass.
-        let (mut loads, mut rows) = (SmallVec::<[&[T]; 16]>::new(), SmallVec::<[Block<T>; 48]>::new());
-        let mut joins = SmallVec::<[Option<Join<T>>; 4]>::new();
+        let mut loads = SmallVec::<[&[T]; 16]>::new();
         loads.extend(fused.loads.iter().map(load));
-        rows.extend(fused.instructions.iter().map(|instruction| self.row(instruction)));
-        joins.extend(fused.joins.iter().map(|&(node, _)| self.join(node)));
         let (registers, parts) = scratch.make_mut().split_at_mut(registers);
         let stores = storages.iter_mut().map(|storage| &mut storage.make_mut()[..fused.volume]).collect();
-        let pass = Pass { fused, loads: &loads, rows: &rows, joins: &joins, block };
+        let pass = Pass { fused, loads: &loads, rows, joins, block };
         pass.run(registers, stores, parts.chunks_exact_mut(blocks).take(joins.len()).collect());
         drop(loads);
         for ((&(_, place), join), parts) in fused.joins.iter().zip(joins).zip(parts.chunks_exact(blocks)) {
@@ -201,22 +262,6 @@ impl<T: Element> Run<'_, T> {
             memory.put(place, storage);
         }
         done
-    }
-
-    /// The loop of an instruction; a copy has none.
-    fn row(&self, instruction: &Instruction) -> Block<T> {
-        match &self.tape.nodes[self.ids[instruction.node as usize] as usize].kind {
-            Kind::Op(op) if !instruction.copies => op.row().map(|row| row.block),
-            _ => None,
-        }
-    }
-
-    fn join(&self, node: u32) -> Option<Join<T>> {
-        let node = &self.tape.nodes[self.ids[node as usize] as usize];
-        match &node.kind {
-            Kind::Op(op) => op.joins_all(&self.tape.nodes[node.inputs[0] as usize].shape),
-            _ => None,
-        }
     }
 
     /// Adds where the op was recorded.
