@@ -47,12 +47,16 @@ pub(crate) struct Run<'a, T: Element> {
 pub(crate) struct Functions<T: Element> {
     rows: Vec<Block<T>>,
     joins: Vec<Option<Join<T>>>,
+    /// For each step whether it is a fused group of one block.
+    small: Vec<bool>,
 }
 
 impl<T: Element> Functions<T> {
     pub(crate) fn of(tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Self {
-        let mut functions = Functions { rows: Vec::new(), joins: Vec::new() };
+        let mut functions = Functions { rows: Vec::new(), joins: Vec::new(), small: Vec::new() };
         for step in &steps.steps {
+            let small = |fused: &Fused| fused.volume > 0 && fused.volume <= block_of::<T>(fused);
+            functions.small.push(matches!(step, Step::Fused(fused) if small(fused)));
             if let Step::Fused(fused) = step {
                 functions.rows.extend(fused.instructions.iter().map(|instruction| row(tape, ids, instruction)));
                 functions.joins.extend(fused.joins.iter().map(|&(node, _)| join(tape, ids, node)));
@@ -80,8 +84,8 @@ fn join<T: Element>(tape: &Inner<T>, ids: &[u32], node: u32) -> Option<Join<T>> 
 
 /// The memory of a run.
 pub(crate) struct Memory<T: Element> {
-    buffers: Vec<Storage<T>>,
-    pub(crate) results: Vec<Storage<T>>,
+    pub(super) buffers: Vec<Storage<T>>,
+    pub(super) results: Vec<Storage<T>>,
     /// For registers and for what blocks join to, as long as any pass needed it.
     scratch: Storage<T>,
 }
@@ -119,7 +123,7 @@ impl<T: Element> Memory<T> {
     }
 
     /// Takes scratch memory of at least a length out.
-    fn take_scratch(&mut self, length: usize) -> Storage<T> {
+    pub(super) fn take_scratch(&mut self, length: usize) -> Storage<T> {
         let mut scratch = self.scratch.take();
         if scratch.len() < length {
             scratch = Storage::unspecified(length);
@@ -131,8 +135,13 @@ impl<T: Element> Memory<T> {
         scratch
     }
 
+    pub(super) fn give_scratch(&mut self, scratch: Storage<T>) {
+        self.scratch = scratch;
+    }
+
     /// Takes the memory of a place out, for writing.
-    fn take(&mut self, place: Place) -> Storage<T> {
+    #[inline]
+    pub(super) fn take(&mut self, place: Place) -> Storage<T> {
         match place {
             Place::Buffer(i) => self.buffers[i as usize].take(),
             Place::Result(i) => self.results[i as usize].take(),
@@ -140,7 +149,8 @@ impl<T: Element> Memory<T> {
         }
     }
 
-    fn put(&mut self, place: Place, storage: Storage<T>) {
+    #[inline]
+    pub(super) fn put(&mut self, place: Place, storage: Storage<T>) {
         match place {
             Place::Buffer(i) => self.buffers[i as usize] = storage,
             Place::Result(i) => self.results[i as usize] = storage,
@@ -156,13 +166,16 @@ impl<T: Element> Run<'_, T> {
             self.check_leaves()?;
         }
         let (mut rows, mut joins) = (&self.functions.rows[..], &self.functions.joins[..]);
-        for step in &self.steps.steps {
+        for (step, &small) in self.steps.steps.iter().zip(&self.functions.small) {
             match step {
                 Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, memory)?,
                 Step::Fused(fused) => {
                     let own = (rows.split_off(..fused.instructions.len()), joins.split_off(..fused.joins.len()));
                     let (Some(rows), Some(joins)) = own else { continue };
-                    self.run_fused(fused, rows, joins, memory)?;
+                    match small {
+                        true => self.run_small(fused, rows, joins, memory)?,
+                        false => self.run_fused(fused, rows, joins, memory)?,
+                    }
                 }
             }
         }
@@ -184,6 +197,7 @@ impl<T: Element> Run<'_, T> {
         Tensor::of_storage(shape, storage)
     }
 
+    #[inline]
     fn values<'m>(&'m self, node: u32, place: Place, memory: &'m Memory<T>) -> &'m [T] {
         let volume = self.steps.selection.shapes[node as usize].volume();
         match place {
@@ -193,7 +207,8 @@ impl<T: Element> Run<'_, T> {
         }
     }
 
-    fn leaf(&self, leaf: u32) -> &[T] {
+    #[inline]
+    pub(super) fn leaf(&self, leaf: u32) -> &[T] {
         self.tape.values[self.ids[leaf as usize] as usize].as_ref().map_or(&[], |value| value.as_slice())
     }
 
@@ -207,11 +222,17 @@ impl<T: Element> Run<'_, T> {
             indices: self.indices(input),
             shape: &self.steps.selection.shapes[input as usize],
         };
-        let operands: SmallVec<[Operand<'_, T>; 8]> = inputs.iter().map(operand).collect();
+        let mut operands = SmallVec::<[Operand<'_, T>; 8]>::new();
+        for input in inputs {
+            operands.push(operand(input));
+        }
         let out = &mut storage.make_mut()[..shape.volume()];
         let done = op.run(&operands, out, &Context { seed: self.seed, shape });
-        let done = done.map_err(|error| self.blame(error.op(op.name()), id));
-        let done = done.and_then(|()| self.check(id, out));
+        let done = match done {
+            Ok(()) if !self.check_finite => Ok(()),
+            Ok(()) => self.check(id, out),
+            Err(error) => Err(self.blame(error.op(op.name()), id)),
+        };
         drop(operands);
         memory.put(output, storage);
         done
@@ -255,10 +276,22 @@ impl<T: Element> Run<'_, T> {
             storage.make_mut()[0] = join.map_or(T::NAN, |join| join(parts));
             memory.put(place, storage);
         }
-        memory.scratch = scratch;
+        memory.give_scratch(scratch);
+        self.put_checked(fused, storages, memory)
+    }
+
+    /// Puts the stores of a group back.
+    pub(super) fn put_checked(
+        &self,
+        fused: &Fused,
+        storages: SmallVec<[Storage<T>; 8]>,
+        memory: &mut Memory<T>,
+    ) -> Result<()> {
         let mut done = Ok(());
         for (&(node, place), storage) in fused.stores.iter().zip(storages) {
-            done = done.and_then(|()| self.check(self.ids[node as usize], &storage[..fused.volume]));
+            if self.check_finite && done.is_ok() {
+                done = self.check(self.ids[node as usize], &storage[..fused.volume]);
+            }
             memory.put(place, storage);
         }
         done
@@ -299,7 +332,7 @@ impl<T: Element> Run<'_, T> {
 }
 
 /// The loop of a row, or none for a copy.
-type Block<T> = Option<fn(&[&[T]], &mut [T])>;
+pub(super) type Block<T> = Option<fn(&[&[T]], &mut [T])>;
 
 /// One pass of a fused group over memory.
 struct Pass<'a, T: Element> {
@@ -312,7 +345,8 @@ struct Pass<'a, T: Element> {
 }
 
 /// Cuts the first elements off a slice.
-fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+#[inline]
+pub(super) fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
     let (head, tail) = std::mem::take(slice).split_at_mut(count);
     *slice = tail;
     head

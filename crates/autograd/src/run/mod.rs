@@ -10,6 +10,7 @@ mod print;
 mod program;
 mod select;
 mod simplify;
+mod small;
 
 use smallvec::SmallVec;
 

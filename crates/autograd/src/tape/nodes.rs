@@ -86,10 +86,6 @@ impl<T: Element> Inner<T> {
         self.nodes.recorded = end;
     }
 
-    /// Nodes recorded and ahead.
-    pub(crate) fn known(&self) -> usize {
-        self.nodes.all.len()
-    }
 
     /// The recording differs from the last one from here on.
     pub(super) fn forget_ahead(&mut self) {
