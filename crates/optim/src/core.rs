@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use wengert_autograd::kernels::lists::emptied;
 use wengert_autograd::kernels::pool;
 use wengert_autograd::{Element, Error, ErrorKind, Gradients, Module, Param, Path, Result, Shape, StateDict, Tensor};
 
@@ -81,12 +82,6 @@ impl<T: Element> std::fmt::Debug for Lists<T> {
     }
 }
 
-/// The memory of a list for elements of another lifetime: collecting in place allocates nothing.
-fn emptied<A, B>(mut list: Vec<A>) -> Vec<B> {
-    list.clear();
-    list.into_iter().filter_map(|_| None).collect()
-}
-
 /// The part of an optimiser that is the same for all.
 #[derive(Clone, Debug)]
 pub(crate) struct Core<T: Element> {
@@ -124,15 +119,17 @@ pub(crate) fn not_negative(option: &str, value: f64) -> Result<()> {
 
 impl<T: Element> Core<T> {
     pub(crate) fn new(learning_rate: f64) -> Self {
-        Core { learning_rate, allow_missing: false, slots: Vec::new(), loaded: false, path: Path::default(), lists: Lists::default() }
+        Core {
+            learning_rate,
+            allow_missing: false,
+            slots: Vec::new(),
+            loaded: false,
+            path: Path::default(),
+            lists: Lists::default(),
+        }
     }
 
-    pub(crate) fn step<R: Rule<T>>(
-        &mut self,
-        rule: &R,
-        model: &mut dyn Module<T>,
-        grads: &Gradients<T>,
-    ) -> Result<()> {
+    pub(crate) fn step<R: Rule<T>>(&mut self, rule: &R, model: &mut dyn Module<T>, grads: &Gradients<T>) -> Result<()> {
         not_negative("the learning rate", self.learning_rate)?;
         rule.check()?;
         let mut path = std::mem::take(&mut self.path);

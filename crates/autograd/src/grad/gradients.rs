@@ -83,7 +83,34 @@ impl<T: Element> Gradients<T> {
         self.parameters.sort_unstable_by_key(|entry| entry.0);
     }
 
-    /// Lets go of the tensors, whose memory can then be written again.
+    /// The tensors in the order in which a backward pass computes them, to be written again.
+    pub(super) fn targets(
+        &mut self,
+        tape: &Tape<T>,
+        recorded: &Recorded,
+        mut visit: impl FnMut(usize, &mut Tensor<T>),
+    ) {
+        let (inner, mut inputs) = (tape.inner.borrow(), self.inputs.iter_mut());
+        for (i, &leaf) in recorded.leaves.iter().enumerate() {
+            let tensor = match inner.nodes[leaf as usize].kind {
+                Kind::Parameter(id) => match self.parameters.binary_search_by_key(&id, |entry| entry.0) {
+                    Ok(place) => Some(&mut self.parameters[place].1),
+                    Err(_) => None,
+                },
+                _ => inputs.next().map(|entry| &mut entry.1),
+            };
+            tensor.into_iter().for_each(|tensor| visit(1 + i, tensor));
+        }
+        let first = 1 + recorded.leaves.len();
+        self.updates.iter_mut().enumerate().for_each(|(i, update)| visit(first + i, &mut update.1));
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_released(&self) -> bool {
+        self.parameters.is_empty() && self.inputs.is_empty() && self.updates.is_empty()
+    }
+
+    /// Lets go of the tensors.
     pub(super) fn release(&mut self) {
         self.parameters.clear();
         self.inputs.clear();

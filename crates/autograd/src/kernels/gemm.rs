@@ -6,9 +6,9 @@
 //! never copied; columns are, into a panel on the stack, where they are not contiguous or too far apart. Products of
 //! one row (or column) whose long sides lie along the sum are dot products instead. Nothing is allocated.
 
+use super::dispatch::{self, Kernel};
 pub use super::lanes::Vectorised;
 use super::lanes::{LaneKernel, Lanes, launch};
-use super::dispatch::{self, Kernel};
 use super::pool;
 use super::tile::{ROWS, Tile, band, dot, pack};
 use std::mem::MaybeUninit;

@@ -303,7 +303,10 @@ pub fn split_groups<T: Send, const N: usize>(
     let length = |group: &[&mut [T]; N]| group.first().map_or(0, |slice| slice.len());
     let (total, chunk) = (groups.iter().map(length).sum::<usize>(), chunk.max(1));
     if total <= chunk {
-        return groups.iter_mut().enumerate().for_each(|(i, group)| task(i, 0, group.each_mut().map(|slice| &mut **slice)));
+        return groups
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, group)| task(i, 0, group.each_mut().map(|slice| &mut **slice)));
     }
     let count = groups.len();
     let base = Shared(groups.as_mut_ptr());

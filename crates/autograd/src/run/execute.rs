@@ -11,7 +11,6 @@ use crate::kernels::{gather, pool};
 use crate::tape::Inner;
 use crate::tape::node::Kind;
 use crate::tape::op::{Context, Join, Operand};
-use crate::tensor::Tensor;
 use crate::tensor::storage::Storage;
 
 /// Bytes that the registers and the blocks of what is read and written have together: the first-level cache.
@@ -38,6 +37,8 @@ pub(crate) struct Run<'a, T: Element> {
     pub(crate) ids: &'a [u32],
     pub(crate) steps: &'a Steps,
     pub(crate) functions: &'a Functions<T>,
+    /// The values of each leaf, at its number in the plan; nothing for other nodes.
+    pub(crate) leaves: &'a [&'a [T]],
     pub(crate) seed: u64,
     pub(crate) check_finite: bool,
 }
@@ -47,7 +48,7 @@ pub(crate) struct Run<'a, T: Element> {
 pub(crate) struct Functions<T: Element> {
     rows: Vec<Block<T>>,
     joins: Vec<Option<Join<T>>>,
-    /// For each step whether it is a fused group of one block.
+    /// For each step whether it is a fused group whose elements are one block, whatever the plan.
     small: Vec<bool>,
 }
 
@@ -55,7 +56,7 @@ impl<T: Element> Functions<T> {
     pub(crate) fn of(tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Self {
         let mut functions = Functions { rows: Vec::new(), joins: Vec::new(), small: Vec::new() };
         for step in &steps.steps {
-            let small = |fused: &Fused| fused.volume > 0 && fused.volume <= block_of::<T>(fused);
+            let small = |fused: &Fused| fused.volume > 0 && fused.volume * size_of::<T>() <= BLOCK_BYTES.0;
             functions.small.push(matches!(step, Step::Fused(fused) if small(fused)));
             if let Step::Fused(fused) = step {
                 functions.rows.extend(fused.instructions.iter().map(|instruction| row(tape, ids, instruction)));
@@ -182,23 +183,8 @@ impl<T: Element> Run<'_, T> {
         Ok(())
     }
 
-    /// What is requested, as a tensor.
-    pub(crate) fn output(&self, memory: &Memory<T>, output: usize) -> Tensor<T> {
-        let node = self.steps.selection.outputs[output];
-        let shape = self.steps.selection.shapes[node as usize].clone();
-        let storage = match self.steps.outputs[output] {
-            Place::Result(i) => memory.results[i as usize].clone(),
-            Place::Buffer(i) => Storage::from_slice(&memory.buffers[i as usize][..shape.volume()]),
-            Place::Tape(leaf) => match &self.tape.values[self.ids[leaf as usize] as usize] {
-                Some(value) => value.storage().clone(),
-                None => Storage::default(),
-            },
-        };
-        Tensor::of_storage(shape, storage)
-    }
-
     #[inline]
-    fn values<'m>(&'m self, node: u32, place: Place, memory: &'m Memory<T>) -> &'m [T] {
+    pub(super) fn values<'m>(&'m self, node: u32, place: Place, memory: &'m Memory<T>) -> &'m [T] {
         let volume = self.steps.selection.shapes[node as usize].volume();
         match place {
             Place::Buffer(i) => &memory.buffers[i as usize][..volume],
@@ -209,7 +195,7 @@ impl<T: Element> Run<'_, T> {
 
     #[inline]
     pub(super) fn leaf(&self, leaf: u32) -> &[T] {
-        self.tape.values[self.ids[leaf as usize] as usize].as_ref().map_or(&[], |value| value.as_slice())
+        self.leaves[leaf as usize]
     }
 
     fn run_op(&self, node: u32, inputs: &[(u32, Place)], output: Place, memory: &mut Memory<T>) -> Result<()> {

@@ -20,7 +20,7 @@ use crate::tape::var::{POISONED, Var};
 use crate::tape::{Mode, Tape};
 use crate::tensor::Tensor;
 pub use cache::{PlanCounters, plan_counters};
-pub(crate) use prepared::Prepared;
+pub(crate) use prepared::{Bound, Prepared};
 pub use print::{Plan, PlannedKernel};
 use select::Options;
 
@@ -45,7 +45,7 @@ impl<T: Element> Tape<T> {
         let check_finite = self.check_finite.get();
         let mut prepared = self.prepared(outputs, Options { keep: keep == Keep::All, separate: check_finite });
         let inner = self.inner.borrow();
-        prepared.run(&inner, self.seed, check_finite)?;
+        prepared.run(&inner, &[], self.seed, check_finite)?;
         let tensors: SmallVec<[Tensor<T>; 8]> = (0..outputs.len()).map(|i| prepared.output(&inner, i)).collect();
         drop(inner);
         self.keep(outputs, keep, &mut prepared, &tensors);

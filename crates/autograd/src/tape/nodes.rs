@@ -86,7 +86,6 @@ impl<T: Element> Inner<T> {
         self.nodes.recorded = end;
     }
 
-
     /// The recording differs from the last one from here on.
     pub(super) fn forget_ahead(&mut self) {
         if self.nodes.ahead() > 0 {

@@ -85,12 +85,12 @@ impl<T: Element> Tape<T> {
             return Var { tape: self, id };
         }
         let same = |node: &Node<T>| {
-            matches!(node.kind, Kind::Parameter(id) if id == parameter)
-                && node.active == trained
-                && node.shape == *value.shape()
+            matches!(node.kind, Kind::Parameter(_)) && node.active == trained && node.shape == *value.shape()
         };
         let leaf = match inner.follow(Location::caller(), same) {
             Some(id) => {
+                // It may be that of another model.
+                inner.nodes[id as usize].kind = Kind::Parameter(parameter);
                 inner.values[id as usize] = Some(value.clone());
                 Var { tape: self, id }
             }

@@ -86,6 +86,16 @@ impl<T: Element> Tensor<T> {
         (old, self.storage.make_mut())
     }
 
+    /// A tensor whose memory is to come.
+    pub(crate) fn without_memory(shape: Shape) -> Self {
+        Tensor { shape, storage: Storage::default() }
+    }
+
+    /// Exchanges the memory: until it is exchanged back, the tensor may be without.
+    pub(crate) fn exchange(&mut self, storage: &mut Storage<T>) {
+        std::mem::swap(&mut self.storage, storage);
+    }
+
     /// A copy of the elements in row-major order.
     pub fn to_vec(&self) -> Vec<T> {
         self.as_slice().to_vec()
