@@ -132,6 +132,35 @@ proptest! {
     }
 }
 
+/// A step with a program: the listing, and the bits of the loss and of the gradients.
+fn step(program: &Program, loss_first: bool) -> (String, Vec<Vec<u64>>) {
+    let tape = Tape::new();
+    let x = record(&tape, &program.inputs());
+    let loss = program.loss(&tape, &x);
+    if loss_first {
+        loss.value().expect("a loss");
+    }
+    let gradients = loss.backward().expect("gradients");
+    let mut all = vec![loss.value().expect("a loss")];
+    all.extend(x.iter().filter_map(|&x| gradients.wrt(x).cloned()));
+    (tape.to_string(), bits(&all))
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
+    #[test]
+    fn a_program_recorded_over_others_is_what_it_is_alone(first in programs(), second in programs()) {
+        let alone = |program: &Program| {
+            std::thread::scope(|scope| scope.spawn(|| step(program, false)).join().expect("a step"))
+        };
+        let expected = [alone(&first), alone(&second)];
+        for (i, loss_first) in [(0, false), (0, true), (1, true), (1, false), (0, false), (1, false), (1, false)] {
+            prop_assert_eq!(&step([&first, &second][i], loss_first), &expected[i]);
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(cases(60))]
 

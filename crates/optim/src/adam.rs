@@ -1,9 +1,9 @@
 //! Adam, with the weight decay in the gradient or beside it.
 
 use wengert_autograd::kernels::dispatch::{self, Kernel};
-use wengert_autograd::{Element, Gradients, Module, Result, StateDict, Tensor};
+use wengert_autograd::{Element, Gradients, Module, Result, StateDict};
 
-use crate::core::{Core, Rule, Slot, blocks, not_negative, out_of_range};
+use crate::core::{Core, Parts, Rule, not_negative, out_of_range};
 use crate::{Optimizer, implement_optimizer};
 
 /// Adam: steps scaled by running means of the gradient and of its square.
@@ -130,6 +130,8 @@ options!(Adam, 0.0, false, "The factor of the parameter that is added to its gra
 options!(AdamW, 0.01, true, "How fast a parameter shrinks by itself, as a factor of the learning rate. Default 0.01.");
 
 impl<T: Element> Rule<T> for AdamRule {
+    type Numbers = Numbers<T>;
+
     fn moments(&self) -> &'static [&'static str] {
         match self.amsgrad {
             false => &["exp_avg", "exp_avg_sq"],
@@ -146,11 +148,11 @@ impl<T: Element> Rule<T> for AdamRule {
         }
     }
 
-    fn update(&self, learning_rate: f64, slot: &mut Slot<T>, gradient: &[T], old: Option<&[T]>, new: &mut [T]) {
-        let correction = |beta: f64| 1.0 - beta.powf(slot.steps as f64);
+    fn numbers(&self, learning_rate: f64, steps: u64, _: bool) -> Numbers<T> {
+        let correction = |beta: f64| 1.0 - beta.powf(steps as f64);
         let (first, second) = self.betas;
         let coupled = if self.decoupled { 0.0 } else { self.weight_decay };
-        let numbers = Numbers {
+        Numbers {
             shrink: T::of(if self.decoupled { 1.0 - learning_rate * self.weight_decay } else { 1.0 }),
             decay: T::of(coupled),
             first: T::of(1.0 - first),
@@ -159,29 +161,23 @@ impl<T: Element> Rule<T> for AdamRule {
             root: T::of(correction(second).sqrt()),
             eps: T::of(self.eps),
             step: T::of(learning_rate / correction(first)),
+            amsgrad: self.amsgrad,
             maximize: self.maximize,
-        };
-        let shape = slot.shape.clone();
-        let [mean, square, largest] = &mut slot.moments;
-        let mean = mean.get_or_insert_with(|| Tensor::zeros(&shape)).as_mut_slice();
-        let square = square.get_or_insert_with(|| Tensor::zeros(&shape)).as_mut_slice();
-        if !self.amsgrad {
-            let run = |[values, mean, square]: [&mut [T]; 3], gradient: &[T]| {
-                dispatch::run(Update { values, mean, square, gradient, numbers });
-            };
-            return blocks([new, mean, square], old, gradient, run);
         }
-        let largest = largest.get_or_insert_with(|| Tensor::zeros(&shape)).as_mut_slice();
-        let run = |[values, mean, square, largest]: [&mut [T]; 4], gradient: &[T]| {
-            dispatch::run(UpdateLargest { largest, update: Update { values, mean, square, gradient, numbers } });
-        };
-        blocks([new, mean, square, largest], old, gradient, run);
+    }
+
+    fn update(numbers: Numbers<T>, [values, mean, square, largest]: Parts<'_, T>, gradient: &[T]) {
+        let update = Update { values, mean, square, gradient, numbers };
+        match numbers.amsgrad {
+            false => dispatch::run(update),
+            true => dispatch::run(UpdateLargest { largest, update }),
+        }
     }
 }
 
 /// The options as the loops need them.
 #[derive(Clone, Copy)]
-struct Numbers<T> {
+pub(crate) struct Numbers<T> {
     shrink: T,
     decay: T,
     /// `1 − β₁`
@@ -195,6 +191,7 @@ struct Numbers<T> {
     eps: T,
     /// `lr / (1 − β₁ᵗ)`
     step: T,
+    amsgrad: bool,
     maximize: bool,
 }
 

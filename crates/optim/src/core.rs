@@ -1,9 +1,11 @@
-//! What all optimisers share: the walk over the model, the checks before it, and the state by path. Must know no rule.
+//! What all optimisers share: the walk over the model, the checks before anything is changed, one pass over all
+//! parameters, and the state by path. Must know no rule.
 
 use std::collections::BTreeMap;
 
+use wengert_autograd::kernels::lists::emptied;
 use wengert_autograd::kernels::pool;
-use wengert_autograd::{Element, Error, ErrorKind, Gradients, Module, Path, Result, Shape, StateDict, Tensor};
+use wengert_autograd::{Element, Error, ErrorKind, Gradients, Module, Param, Path, Result, Shape, StateDict, Tensor};
 
 /// State tensors of one parameter, at most.
 pub(crate) const MOST: usize = 3;
@@ -20,14 +22,64 @@ pub(crate) struct Slot<T: Element> {
 
 /// How one parameter is changed.
 pub(crate) trait Rule<T: Element> {
+    /// What the loop is given.
+    type Numbers: Copy + Sync;
+
     /// The names of the state tensors.
     fn moments(&self) -> &'static [&'static str];
 
     /// Whether the options are in their ranges.
     fn check(&self) -> Result<()>;
 
-    /// One step of one parameter. The values are `new` where `old` is `None`, else they are written there.
-    fn update(&self, learning_rate: f64, slot: &mut Slot<T>, gradient: &[T], old: Option<&[T]>, new: &mut [T]);
+    /// The options as the loop needs them, in the step of this number; `fresh` where there was no state before it.
+    fn numbers(&self, learning_rate: f64, steps: u64, fresh: bool) -> Self::Numbers;
+
+    /// One step of a stretch of a parameter: the values, then the state tensors.
+    fn update(numbers: Self::Numbers, parts: Parts<'_, T>, gradient: &[T]);
+}
+
+/// A stretch of the values and of each state tensor, empty where the rule has no such.
+pub(crate) type Parts<'a, T> = [&'a mut [T]; 1 + MOST];
+
+/// A parameter that a step changes.
+struct Claim<'m, T: Element> {
+    parameter: &'m mut Param<T>,
+    gradient: &'m Tensor<T>,
+}
+
+/// What a parameter's step reads, besides what it writes.
+struct Source<'m, T: Element> {
+    gradient: &'m [T],
+    /// The values, where they are not changed in place.
+    old: Option<Tensor<T>>,
+    steps: u64,
+    fresh: bool,
+}
+
+/// Memory for the lists of a step, empty between steps.
+struct Lists<T: Element> {
+    claims: Vec<Claim<'static, T>>,
+    sources: Vec<Source<'static, T>>,
+    groups: Vec<Parts<'static, T>>,
+}
+
+impl<T: Element> Default for Lists<T> {
+    fn default() -> Self {
+        Lists { claims: Vec::new(), sources: Vec::new(), groups: Vec::new() }
+    }
+}
+
+/// A clone has memory of its own.
+impl<T: Element> Clone for Lists<T> {
+    fn clone(&self) -> Self {
+        Lists::default()
+    }
+}
+
+impl<T: Element> std::fmt::Debug for Lists<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Lists")
+    }
 }
 
 /// The part of an optimiser that is the same for all.
@@ -41,6 +93,7 @@ pub(crate) struct Core<T: Element> {
     loaded: bool,
     /// The memory of the walk's path.
     path: Path,
+    lists: Lists<T>,
 }
 
 /// The place of a path, looked for at the cursor first: there it is in every step but the first.
@@ -66,44 +119,64 @@ pub(crate) fn not_negative(option: &str, value: f64) -> Result<()> {
 
 impl<T: Element> Core<T> {
     pub(crate) fn new(learning_rate: f64) -> Self {
-        Core { learning_rate, allow_missing: false, slots: Vec::new(), loaded: false, path: Path::default() }
+        Core {
+            learning_rate,
+            allow_missing: false,
+            slots: Vec::new(),
+            loaded: false,
+            path: Path::default(),
+            lists: Lists::default(),
+        }
     }
 
-    pub(crate) fn step(&mut self, rule: &impl Rule<T>, model: &mut dyn Module<T>, grads: &Gradients<T>) -> Result<()> {
+    pub(crate) fn step<R: Rule<T>>(&mut self, rule: &R, model: &mut dyn Module<T>, grads: &Gradients<T>) -> Result<()> {
         not_negative("the learning rate", self.learning_rate)?;
         rule.check()?;
         let mut path = std::mem::take(&mut self.path);
-        let compared = self.compare(&mut path, model, grads);
+        let done = self.walk(rule, &mut path, model, grads);
         self.path = path;
-        compared?;
+        done
+    }
+
+    fn walk<R: Rule<T>>(
+        &mut self,
+        rule: &R,
+        path: &mut Path,
+        model: &mut dyn Module<T>,
+        grads: &Gradients<T>,
+    ) -> Result<()> {
+        let mut claims = emptied(std::mem::take(&mut self.lists.claims));
+        let in_place = self.claim(path, model, grads, &mut claims)?;
+        if in_place && grads.updates().next().is_none() {
+            self.loaded = false;
+            self.update(rule, claims);
+            return Ok(());
+        }
+        // Nothing can go wrong any more but an update.
+        let mut claims = emptied(claims);
         grads.apply_updates(model)?;
         self.loaded = false;
-        let (slots, learning_rate, mut cursor) = (&mut self.slots, self.learning_rate, 0);
-        model.visit_mut(&mut self.path, &mut |path, parameter| {
-            let Some(gradient) = grads.get(parameter).filter(|_| parameter.is_trained()) else { return };
-            let found = place(slots, cursor, path).unwrap_or_else(|| {
-                let (path, shape) = (path.to_string(), parameter.shape().clone());
-                slots.push(Slot { path, shape, steps: 0, moments: [const { None }; MOST] });
-                slots.len() - 1
-            });
-            slots.swap(cursor.min(found), found);
-            let slot = &mut slots[cursor.min(found)];
-            cursor += 1;
-            slot.steps += 1;
-            parameter.update_with(|old, new| rule.update(learning_rate, slot, gradient.as_slice(), old, new));
-        });
+        self.arrange(path, model, grads);
+        self.claim(path, model, grads, &mut claims)?;
+        self.update(rule, claims);
         Ok(())
     }
 
-    /// Looks for everything that can go wrong before anything is changed.
-    fn compare(&self, path: &mut Path, model: &dyn Module<T>, grads: &Gradients<T>) -> Result<()> {
-        let (mut outcome, mut cursor) = (Ok(()), 0);
+    /// Lists the parameters to change, and looks for everything that can go wrong before anything is changed. Whether the
+    /// states are there and in the order of the list.
+    fn claim<'m>(
+        &self,
+        path: &mut Path,
+        model: &'m mut dyn Module<T>,
+        grads: &'m Gradients<T>,
+        claims: &mut Vec<Claim<'m, T>>,
+    ) -> Result<bool> {
+        let (mut outcome, mut in_place) = (Ok(()), true);
         let mut unclaimed: Vec<&str> = match self.loaded {
             true => self.slots.iter().map(|slot| slot.path.as_str()).collect(),
             false => Vec::new(),
         };
-        let fresh = self.slots.is_empty() || !self.loaded || self.allow_missing;
-        model.visit(path, &mut |path, parameter| {
+        model.visit_mut(path, &mut |path, parameter| {
             unclaimed.retain(|&claimed| claimed != path);
             if outcome.is_err() || !parameter.is_trained() {
                 return;
@@ -116,22 +189,12 @@ impl<T: Element> Core<T> {
                     return;
                 }
             };
-            let state = place(&self.slots, cursor, path).map(|found| &self.slots[found].shape);
-            let problem = match state {
-                None if !fresh => format!("parameter {path:?} has no state in the loaded state dict"),
-                Some(shape) if shape != parameter.shape() => {
-                    format!("the state of parameter {path:?} has shape {shape}, the parameter {}", parameter.shape())
-                }
-                _ if gradient.shape() != parameter.shape() => {
-                    let (shape, own) = (gradient.shape(), parameter.shape());
-                    format!("the gradient of parameter {path:?} has shape {shape}, the parameter {own}")
-                }
-                _ => {
-                    cursor += 1;
-                    return;
-                }
-            };
-            outcome = Err(Error::new(ErrorKind::State, problem).op("step"));
+            let found = place(&self.slots, claims.len(), path);
+            in_place &= found == Some(claims.len());
+            match self.problem(path, parameter, gradient, found.map(|found| &self.slots[found].shape)) {
+                Some(problem) => outcome = Err(Error::new(ErrorKind::State, problem).op("step")),
+                None => claims.push(Claim { parameter, gradient }),
+            }
         });
         outcome?;
         match unclaimed.first() {
@@ -139,8 +202,69 @@ impl<T: Element> Core<T> {
                 let message = format!("the loaded state dict has a state of {path:?}, which the model has not");
                 Err(Error::new(ErrorKind::State, message).op("step"))
             }
-            None => Ok(()),
+            None => Ok(in_place),
         }
+    }
+
+    /// What is wrong with a parameter, its gradient and the shape of its state.
+    fn problem(&self, path: &str, parameter: &Param<T>, gradient: &Tensor<T>, state: Option<&Shape>) -> Option<String> {
+        let own = parameter.shape();
+        match state {
+            None if !self.slots.is_empty() && self.loaded && !self.allow_missing => {
+                Some(format!("parameter {path:?} has no state in the loaded state dict"))
+            }
+            Some(shape) if shape != own => {
+                Some(format!("the state of parameter {path:?} has shape {shape}, the parameter {own}"))
+            }
+            _ if gradient.shape() != own => {
+                let shape = gradient.shape();
+                Some(format!("the gradient of parameter {path:?} has shape {shape}, the parameter {own}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Brings the states into the order of the walk, and makes those that are not there.
+    fn arrange(&mut self, path: &mut Path, model: &mut dyn Module<T>, grads: &Gradients<T>) {
+        let (slots, mut cursor) = (&mut self.slots, 0);
+        model.visit(path, &mut |path, parameter| {
+            if !parameter.is_trained() || grads.get(parameter).is_none() {
+                return;
+            }
+            let found = place(slots, cursor, path).unwrap_or_else(|| {
+                let (path, shape) = (path.to_string(), parameter.shape().clone());
+                slots.push(Slot { path, shape, steps: 0, moments: [const { None }; MOST] });
+                slots.len() - 1
+            });
+            slots.swap(cursor.min(found), found);
+            cursor += 1;
+        });
+    }
+
+    /// One pass over all parameters, each with the state at its place in the list.
+    fn update<R: Rule<T>>(&mut self, rule: &R, mut claims: Vec<Claim<'_, T>>) {
+        let mut sources = emptied(std::mem::take(&mut self.lists.sources));
+        let mut groups = emptied(std::mem::take(&mut self.lists.groups));
+        let count = rule.moments().len();
+        for (claim, slot) in claims.drain(..).zip(&mut self.slots) {
+            slot.steps += 1;
+            let fresh = slot.moments[0].is_none();
+            let (old, new) = claim.parameter.rewrite();
+            let mut parts: Parts<'_, T> = [new, &mut [], &mut [], &mut []];
+            let Slot { shape, moments, steps, .. } = slot;
+            for (part, moment) in parts[1..].iter_mut().zip(&mut moments[..count]) {
+                *part = moment.get_or_insert_with(|| Tensor::zeros(&*shape)).as_mut_slice();
+            }
+            sources.push(Source { gradient: claim.gradient.as_slice(), old, steps: *steps, fresh });
+            groups.push(parts);
+        }
+        let mut start = 0;
+        for alike in sources.chunk_by(|a, b| (a.steps, a.fresh) == (b.steps, b.fresh)) {
+            let numbers = rule.numbers(self.learning_rate, alike[0].steps, alike[0].fresh);
+            pass::<T, R>(numbers, alike, &mut groups[start..start + alike.len()]);
+            start += alike.len();
+        }
+        self.lists = Lists { claims: emptied(claims), sources: emptied(sources), groups: emptied(groups) };
     }
 
     pub(crate) fn state_dict(&self, rule: &impl Rule<T>) -> StateDict<T> {
@@ -212,32 +336,33 @@ fn steps_of<T: Element>(tensor: &Tensor<T>) -> Option<u64> {
     (low < COUNT_BASE && high < COUNT_BASE).then_some(high * COUNT_BASE + low)
 }
 
-/// Elements from which on a parameter is updated by several threads.
+/// Elements of all parameters together from which on they are updated by several threads.
 const PARALLEL: usize = 1 << 16;
-/// Elements that one thread takes at a time.
+/// Elements that one thread takes at a time, of one parameter or of several.
 const CHUNK: usize = 1 << 14;
-/// Elements whose values, gradients and moments stay in the nearest cache.
+/// Elements whose values, gradients and state stay in the nearest cache.
 const BLOCK: usize = 1 << 10;
 
-/// Runs an update block by block, on several threads where it pays. `slices[0]` are the new values; where there are old
-/// ones, each block is copied just before it is changed.
-pub(crate) fn blocks<T: Element, const N: usize>(
-    slices: [&mut [T]; N],
-    old: Option<&[T]>,
-    gradient: &[T],
-    update: impl Fn([&mut [T]; N], &[T]) + Sync,
-) {
-    let length = gradient.len();
-    let chunk = if length >= PARALLEL { CHUNK } else { length };
-    pool::split_each(slices, chunk, |start, mut parts| {
+/// Updates parameters that count the same steps, block by block, on several threads where it pays. Where the values are
+/// not changed in place, each block of the old ones is copied just before it is changed.
+fn pass<T: Element, R: Rule<T>>(numbers: R::Numbers, sources: &[Source<'_, T>], groups: &mut [Parts<'_, T>]) {
+    let total: usize = sources.iter().map(|source| source.gradient.len()).sum();
+    let chunk = if total >= PARALLEL { CHUNK } else { total };
+    pool::split_groups(groups, chunk, |group, start, mut parts| {
+        let Source { gradient, old, .. } = &sources[group];
         let count = parts[0].len();
         for first in (0..count).step_by(BLOCK) {
             let range = first..(first + BLOCK).min(count);
             let (from, to) = (start + range.start, start + range.end);
             if let Some(old) = old {
-                parts[0][range.clone()].copy_from_slice(&old[from..to]);
+                parts[0][range.clone()].copy_from_slice(&old.as_slice()[from..to]);
             }
-            update(parts.each_mut().map(|part| &mut part[range.clone()]), &gradient[from..to]);
+            R::update(numbers, stretch(&mut parts, range), &gradient[from..to]);
         }
     });
+}
+
+/// A range of each part that has one.
+fn stretch<'a, T>(parts: &'a mut Parts<'_, T>, range: std::ops::Range<usize>) -> Parts<'a, T> {
+    parts.each_mut().map(|part| part.get_mut(range.clone()).unwrap_or_default())
 }

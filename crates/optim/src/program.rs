@@ -103,11 +103,11 @@ impl<M: Module<T> + Clone, B: Batch<T> + ?Sized, T: Element> Program<M, B, T> {
             None if self.recordings.is_empty() || self.rerecord => self.record_for(batch)?,
             None => {}
         }
-        let (seed, mut loss) = (self.steps, self.run(batch));
+        let (seed, mut loss) = (self.steps, self.replayed(batch));
         if self.rerecord && known.is_some() && matches!(&loss, Err(error) if error.kind() == ErrorKind::Replay) {
             self.recordings.remove(0);
             self.record_for(batch)?;
-            loss = self.run(batch);
+            loss = self.replayed(batch);
         }
         let loss = loss?;
         self.optimizer.step(&mut self.model, self.recordings[0].replay.gradients())?;
@@ -119,14 +119,14 @@ impl<M: Module<T> + Clone, B: Batch<T> + ?Sized, T: Element> Program<M, B, T> {
     ///
     /// # Errors
     /// As [`step`](Program::step): the steps before the mistake are done.
-    pub fn run_all<'b>(&mut self, batches: impl IntoIterator<Item = &'b B>) -> Result<Vec<T>>
+    pub fn run<'b>(&mut self, batches: impl IntoIterator<Item = &'b B>) -> Result<Vec<T>>
     where
         B: 'b,
     {
         batches.into_iter().map(|batch| self.step(batch)).collect()
     }
 
-    fn run(&mut self, batch: &B) -> Result<T> {
+    fn replayed(&mut self, batch: &B) -> Result<T> {
         self.recordings[0].replay.run(&self.model, batch, self.steps)
     }
 

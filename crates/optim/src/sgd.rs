@@ -1,9 +1,9 @@
 //! Gradient descent with momentum.
 
 use wengert_autograd::kernels::dispatch::{self, Kernel};
-use wengert_autograd::{Element, Gradients, Module, Result, StateDict, Tensor};
+use wengert_autograd::{Element, Gradients, Module, Result, StateDict};
 
-use crate::core::{Core, Rule, Slot, blocks, not_negative, out_of_range};
+use crate::core::{Core, Parts, Rule, not_negative, out_of_range};
 use crate::{Optimizer, implement_optimizer};
 
 /// Stochastic gradient descent, with momentum where it is asked for.
@@ -91,6 +91,8 @@ impl<T: Element> Sgd<T> {
 implement_optimizer!(Sgd);
 
 impl<T: Element> Rule<T> for SgdRule {
+    type Numbers = Numbers<T>;
+
     fn moments(&self) -> &'static [&'static str] {
         match self.momentum == 0.0 {
             true => &[],
@@ -110,32 +112,29 @@ impl<T: Element> Rule<T> for SgdRule {
         Ok(())
     }
 
-    fn update(&self, learning_rate: f64, slot: &mut Slot<T>, gradient: &[T], old: Option<&[T]>, new: &mut [T]) {
-        let first = slot.moments[0].is_none();
-        let numbers = Numbers {
+    fn numbers(&self, learning_rate: f64, _: u64, fresh: bool) -> Numbers<T> {
+        Numbers {
             rate: T::of(learning_rate),
             momentum: T::of(self.momentum),
             fresh: T::of(1.0 - self.dampening),
             decay: T::of(self.weight_decay),
-            first,
+            first: fresh,
             nesterov: self.nesterov,
             maximize: self.maximize,
-        };
-        if self.momentum == 0.0 {
-            let run = |[values]: [&mut [T]; 1], gradient: &[T]| dispatch::run(Plain { values, gradient, numbers });
-            return blocks([new], old, gradient, run);
         }
-        let buffer = slot.moments[0].get_or_insert_with(|| Tensor::zeros(&slot.shape));
-        let run = |[values, buffer]: [&mut [T]; 2], gradient: &[T]| {
-            dispatch::run(Momentum { values, buffer, gradient, numbers });
-        };
-        blocks([new, buffer.as_mut_slice()], old, gradient, run);
+    }
+
+    fn update(numbers: Numbers<T>, [values, buffer, ..]: Parts<'_, T>, gradient: &[T]) {
+        match numbers.momentum == T::of(0.0) {
+            true => dispatch::run(Plain { values, gradient, numbers }),
+            false => dispatch::run(Momentum { values, buffer, gradient, numbers }),
+        }
     }
 }
 
 /// The options as the loops need them.
 #[derive(Clone, Copy)]
-struct Numbers<T> {
+pub(crate) struct Numbers<T> {
     rate: T,
     momentum: T,
     fresh: T,

@@ -1,6 +1,8 @@
 //! A replayed step against the ordinary loop, bit by bit, and everything that must not be replayed.
 
-use wengert_autograd::{ErrorKind, IndexTensor, Module, Param, Path, Tape, Tensor, Var, Visitor, VisitorMut};
+use wengert_autograd::{
+    ErrorKind, IndexTensor, Module, Param, Path, Replay, Result, Tape, Tensor, Var, Visitor, VisitorMut,
+};
 use wengert_optim::{Adam, AdamW, Optimizer, Program, Sgd};
 
 #[derive(Clone, Debug)]
@@ -213,4 +215,81 @@ fn mistakes_come_back() {
     let error = program.step(&spread(&[2], 0)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Shape);
     assert_eq!(program.steps(), 0);
+}
+
+#[test]
+fn a_parameter_that_is_frozen_meanwhile_is_found() -> Result<()> {
+    let mut weight = Param::new(spread(&[3], 0));
+    let x = spread(&[3], 1);
+    let mut replay = Replay::record(Tape::new(), &x, |tape, x| Ok((tape.param(&weight) * tape.constant(x)).sum()))?;
+    replay.run(&weight, &x, 0)?;
+    weight.freeze();
+    let error = replay.run(&weight, &x, 0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Replay);
+    assert!(error.to_string().contains("is frozen now"), "{error}");
+    assert!(replay.gradients().is_empty());
+    weight.unfreeze();
+    replay.run(&weight, &x, 0)?;
+    assert_eq!(replay.gradients().get(&weight), Some(&x));
+    let other = Param::new(spread(&[3], 0));
+    assert!(replay.run(&other, &x, 0).unwrap_err().to_string().contains("are not of this model"));
+    Ok(())
+}
+
+/// A gradient that is a parameter, two that are one node, one that is a number, an input's, and a loss that is a leaf.
+#[test]
+fn gradients_that_are_not_computed_are_right_in_every_run() -> Result<()> {
+    let mut model = (Param::new(Tensor::scalar(3.0)), Param::new(Tensor::scalar(5.0)));
+    let mut product = Replay::record(Tape::new(), &(), |tape, _| Ok(tape.param(&model.0) * tape.param(&model.1)))?;
+    let mut sum = Replay::record(Tape::new(), &(), |tape, _| Ok(tape.param(&model.0) + tape.param(&model.1)))?;
+    let mut lone = Replay::record(Tape::new(), &(), |tape, _| Ok(tape.param(&model.0)))?;
+    for step in 0..4 {
+        let (a, b) = (model.0.value().item()?, model.1.value().item()?);
+        assert_eq!(product.run(&model, &(), 0)?, a * b);
+        assert_eq!(sum.run(&model, &(), 0)?, a + b);
+        assert_eq!(lone.run(&model, &(), 0)?, a);
+        model.0.as_mut_slice()[0] += 1.0 + f64::from(step);
+        model.1.as_mut_slice()[0] *= 2.0;
+        let both = |replay: &Replay<f64>| {
+            [&model.0, &model.1].map(|p| replay.gradients().get(p).map(|gradient| gradient.as_slice()[0]))
+        };
+        assert_eq!(both(&product), [Some(b), Some(a)]);
+        assert_eq!(both(&sum), [Some(1.0), Some(1.0)]);
+        assert_eq!(both(&lone), [Some(1.0), None]);
+    }
+    Ok(())
+}
+
+#[test]
+fn gradients_of_a_replay_can_be_kept() -> Result<()> {
+    let weight = Param::new(spread(&[4], 0));
+    let mut replay = Replay::record(Tape::new(), &spread(&[4], 1), |tape, x| {
+        Ok((tape.param(&weight) * tape.constant(x)).square().sum())
+    })?;
+    let mut kept = vec![];
+    for salt in 0..5 {
+        let x = spread(&[4], salt);
+        replay.run(&weight, &x, 0)?;
+        kept.push((x, replay.gradients().clone()));
+    }
+    for (x, gradients) in kept {
+        let tape = Tape::new();
+        let expected = (tape.param(&weight) * tape.constant(&x)).square().sum().backward()?;
+        assert_eq!(gradients.get(&weight), expected.get(&weight));
+    }
+    Ok(())
+}
+
+#[test]
+fn running_batches_is_a_step_with_each() -> Result<()> {
+    let batches: Vec<Data> = (0..5).map(|salt| batch(6, salt)).collect();
+    let mut by_steps = Program::record(&net(), &Adam::new(0.05), loss)?;
+    let expected: Vec<f64> = batches.iter().map(|batch| by_steps.step(batch)).collect::<Result<_>>()?;
+    let mut at_once = Program::record(&net(), &Adam::new(0.05), loss)?;
+    assert_eq!(at_once.run(&batches)?, expected);
+    assert_eq!(at_once.steps(), 5);
+    let wrong = [batch(6, 0), batch(5, 1), batch(6, 2)];
+    assert_eq!(at_once.run(&wrong).unwrap_err().kind(), ErrorKind::Replay);
+    assert_eq!(at_once.steps(), 6, "the steps before the mistake are done");
+    Ok(())
 }

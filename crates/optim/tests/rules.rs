@@ -1,5 +1,6 @@
 //! The update rules against tables computed from the published formulas in another language.
 
+use wengert_autograd::kernels::pool::set_threads;
 use wengert_autograd::{Gradients, Param, Result, StateDict, Tape, Tensor};
 use wengert_optim::{Adam, AdamW, Optimizer, Sgd};
 
@@ -277,4 +278,54 @@ fn large_parameters_get_the_same_bits_whole_and_in_parts() {
         let one = |tensor: &Tensor<f32>| Tensor::from([tensor.as_slice()[i]]);
         assert_eq!(update(one(&start), one(&gradient), true), one(&whole), "{i}");
     }
+}
+
+/// Many parameters in one pass, some frozen in some steps, against each by itself with an optimiser of its own.
+fn one_pass_is_each_alone<O: Optimizer<f64>>(new: impl Fn() -> O) {
+    let lengths: Vec<usize> = [1, 0, 3, 40_000, 16_384, 5].into_iter().chain((0..200).map(|i| i % 7)).collect();
+    let start = |salt: usize, length: usize| Tensor::from_fn([length], |i| ((i + 31 * salt) as f64 * 0.37).sin());
+    for threads in [1, 2, 3, 8] {
+        set_threads(threads);
+        let params: Vec<Param<f64>> = lengths.iter().enumerate().map(|(i, &n)| Param::new(start(i, n))).collect();
+        let (mut together, mut alone) = (params.clone(), params);
+        let (mut one, mut each) = (new(), lengths.iter().map(|_| new()).collect::<Vec<_>>());
+        for step in 0..4 {
+            let is_frozen = |i: usize| step % 2 == 1 && (i * i + step) % 3 == 0;
+            let tape = Tape::new();
+            let mut loss = tape.scalar(0.0);
+            for (i, param) in together.iter_mut().enumerate() {
+                if is_frozen(i) {
+                    param.freeze()
+                } else {
+                    param.unfreeze()
+                }
+                loss += (tape.param(param) * tape.constant(start(i + step, lengths[i]))).sum();
+            }
+            let grads = loss.backward().unwrap();
+            for (i, (param, optimizer)) in alone.iter_mut().zip(&mut each).enumerate().filter(|(i, _)| !is_frozen(*i)) {
+                let grads = gradient_of(param, start(i + step, lengths[i])).unwrap();
+                optimizer.step(param, &grads).unwrap();
+            }
+            // In some steps a tape still holds the old values, in others they are written in place.
+            if step % 3 == 0 {
+                drop(tape);
+                one.step(&mut together, &grads).unwrap();
+            } else {
+                one.step(&mut together, &grads).unwrap();
+                drop(tape);
+            }
+            for (i, (own, expected)) in together.iter().zip(&alone).enumerate() {
+                assert_eq!(own.value(), expected.value(), "parameter {i} after step {step}, {threads} threads");
+            }
+        }
+    }
+    set_threads(0);
+}
+
+#[test]
+fn all_parameters_in_one_pass() {
+    one_pass_is_each_alone(|| Sgd::new(0.1));
+    one_pass_is_each_alone(|| Sgd::new(0.1).momentum(0.9).dampening(0.1));
+    one_pass_is_each_alone(|| Adam::new(0.1).amsgrad(true));
+    one_pass_is_each_alone(|| AdamW::new(0.1));
 }

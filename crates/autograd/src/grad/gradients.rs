@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
-use crate::module::{Module, Param, ParamId};
+use crate::module::{Module, Param, ParamId, Path};
 use crate::run::Keep;
 use crate::tape::Tape;
 use crate::tape::node::{Kind, Node};
@@ -40,6 +40,7 @@ pub struct Gradients<T: Element = f32> {
 }
 
 /// A backward pass as it lies on the tape.
+#[derive(Debug)]
 pub(super) struct Recorded {
     /// The loss, the gradient of each leaf, the updates.
     pub(super) outputs: SmallVec<[u32; 32]>,
@@ -82,7 +83,34 @@ impl<T: Element> Gradients<T> {
         self.parameters.sort_unstable_by_key(|entry| entry.0);
     }
 
-    /// Lets go of the tensors, whose memory can then be written again.
+    /// The tensors in the order in which a backward pass computes them, to be written again.
+    pub(super) fn targets(
+        &mut self,
+        tape: &Tape<T>,
+        recorded: &Recorded,
+        mut visit: impl FnMut(usize, &mut Tensor<T>),
+    ) {
+        let (inner, mut inputs) = (tape.inner.borrow(), self.inputs.iter_mut());
+        for (i, &leaf) in recorded.leaves.iter().enumerate() {
+            let tensor = match inner.nodes[leaf as usize].kind {
+                Kind::Parameter(id) => match self.parameters.binary_search_by_key(&id, |entry| entry.0) {
+                    Ok(place) => Some(&mut self.parameters[place].1),
+                    Err(_) => None,
+                },
+                _ => inputs.next().map(|entry| &mut entry.1),
+            };
+            tensor.into_iter().for_each(|tensor| visit(1 + i, tensor));
+        }
+        let first = 1 + recorded.leaves.len();
+        self.updates.iter_mut().enumerate().for_each(|(i, update)| visit(first + i, &mut update.1));
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_released(&self) -> bool {
+        self.parameters.is_empty() && self.inputs.is_empty() && self.updates.is_empty()
+    }
+
+    /// Lets go of the tensors.
     pub(super) fn release(&mut self) {
         self.parameters.clear();
         self.inputs.clear();
@@ -203,12 +231,15 @@ impl<T: Element> Gradients<T> {
         if self.updates.is_empty() {
             return Ok(());
         }
-        for (path, parameter) in model.named_parameters_mut() {
-            if let Some((_, value)) = self.updates.iter().find(|update| update.0 == parameter.id()) {
-                parameter.set(value.clone()).map_err(|error| error.hint(format!("the update of {path:?}")))?;
+        let mut outcome = Ok(());
+        model.visit_mut(&mut Path::default(), &mut |path, parameter| {
+            let update = self.updates.iter().find(|update| update.0 == parameter.id());
+            if let Some((_, value)) = update.filter(|_| outcome.is_ok()) {
+                let done = parameter.set(value.clone());
+                outcome = done.map_err(|error| error.hint(format!("the update of {path:?}")));
             }
-        }
-        Ok(())
+        });
+        outcome
     }
 
     /// The gradient of a parameter, or the mistake that it has none.

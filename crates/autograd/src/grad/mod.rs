@@ -6,7 +6,11 @@ mod krylov;
 mod local;
 mod region;
 mod replay;
+mod swept;
 pub mod transform;
+
+use std::panic::Location;
+use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
@@ -21,6 +25,7 @@ use crate::tape::{Mode, Tape};
 pub use gradients::Gradients;
 use gradients::Recorded;
 pub use replay::{Batch, Part, Replay};
+use swept::Place;
 
 /// Which nodes pass a cotangent on: those that depend on a target.
 struct Reach {
@@ -261,12 +266,26 @@ impl<'t, T: Element> Var<'t, T> {
     /// ```
     #[track_caller]
     pub fn backward(self) -> Result<Gradients<T>> {
-        Gradients::run(self, &self.record_backward()?)
+        let recorded = self.record_backward()?;
+        Gradients::run(self, &recorded)
     }
 
-    /// Records the backward pass and runs nothing.
+    /// Records the backward pass and runs nothing; where it was recorded at this place last time, it is taken up as it was.
     #[track_caller]
-    fn record_backward(self) -> Result<Recorded> {
+    fn record_backward(self) -> Result<Rc<Recorded>> {
+        self.tape.first_error()?;
+        let place = Place::of(self, Location::caller());
+        if let Some(recorded) = place.recorded_before(self.tape) {
+            return Ok(recorded);
+        }
+        let before = self.tape.marks();
+        let recorded = Rc::new(self.record_sweep()?);
+        place.remember(self.tape, before, &recorded);
+        Ok(recorded)
+    }
+
+    #[track_caller]
+    fn record_sweep(self) -> Result<Recorded> {
         let tape = self.tape;
         let seed = self.scalar_seed("backward");
         tape.first_error()?;

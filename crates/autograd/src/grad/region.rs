@@ -158,6 +158,10 @@ impl<T: Element> Op<T> for Late<T> {
         Pullback::new([None])
     }
 
+    fn is_of_user(&self) -> bool {
+        self.0.is_of_user()
+    }
+
     fn is_differentiable(&self) -> bool {
         false
     }

@@ -1,14 +1,16 @@
 //! A training step recorded once: loss and gradients as one plan over fixed memory, run again with other values.
 
 use std::panic::Location;
+use std::rc::Rc;
 
 use smallvec::SmallVec;
 
 use super::gradients::{Gradients, Recorded};
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::lists::emptied;
 use crate::kernels::number::Element;
 use crate::module::{Module, ParamId, Path};
-use crate::run::Prepared;
+use crate::run::{Bound, Prepared};
 use crate::tape::node::Kind;
 use crate::tape::var::Var;
 use crate::tape::{Inner, Tape};
@@ -137,13 +139,27 @@ struct Slot {
 pub struct Replay<T: Element = f32> {
     tape: Tape<T>,
     prepared: Prepared<T>,
-    recorded: Recorded,
+    recorded: Rc<Recorded>,
     slots: Vec<Slot>,
     /// By identity, ascending.
-    parameters: Vec<(ParamId, u32)>,
+    parameters: Vec<Bindable>,
     gradients: Gradients<T>,
+    /// For each output whether it lies in memory of its own.
+    alone: Vec<bool>,
     /// The memory of the walk's path.
     path: Path,
+    /// Memory for the values of a model's parameters.
+    bound: Vec<(u32, &'static [T])>,
+}
+
+/// A parameter that was recorded.
+#[derive(Debug)]
+struct Bindable {
+    parameter: ParamId,
+    shape: Shape,
+    trained: bool,
+    /// Its place in the plan, if it is needed.
+    place: Option<u32>,
 }
 
 impl<T: Element> Replay<T> {
@@ -171,20 +187,31 @@ impl<T: Element> Replay<T> {
             alias: parts.iter().position(|earlier| earlier.same(part)).unwrap_or(0),
         });
         let slots = slots.collect();
-        let mut parameters: Vec<_> = inner.parameters.iter().map(|(&id, &node)| (id, node)).collect();
-        parameters.sort_unstable();
+        let mut leaves: Vec<(ParamId, u32)> = inner.parameters.iter().map(|(&id, &node)| (id, node)).collect();
+        leaves.sort_unstable();
         let decisions = inner.decisions.iter().map(|decision| decision.0);
         let outputs: SmallVec<[u32; 32]> = recorded.outputs.iter().copied().chain(decisions).collect();
         drop(inner);
         let prepared = tape.prepare(&outputs);
+        let mut inner = tape.inner.borrow_mut();
+        let bindable = |&(parameter, node): &(ParamId, u32)| {
+            let leaf = &inner.nodes[node as usize];
+            Bindable { parameter, shape: leaf.shape.clone(), trained: leaf.active, place: prepared.place_of(node) }
+        };
+        let parameters = leaves.iter().map(bindable).collect();
+        // The model may write them in place.
+        leaves.iter().for_each(|&(_, node)| inner.values[node as usize] = None);
+        drop(inner);
         Ok(Replay {
-            tape,
+            alone: (0..outputs.len()).map(|output| prepared.is_alone(output)).collect(),
             prepared,
             recorded,
             slots,
             parameters,
             gradients: Gradients::default(),
             path: Path::default(),
+            bound: Vec::new(),
+            tape,
         })
     }
 
@@ -210,18 +237,52 @@ impl<T: Element> Replay<T> {
             return Err(Error::new(ErrorKind::Replay, misfit).op("replay").hint(hint));
         }
         self.bind_batch(&parts);
-        self.bind_parameters(model)?;
-        self.gradients.release();
-        self.tape.run_prepared(&mut self.prepared, seed)?;
-        self.check_decisions()?;
-        let Replay { tape, prepared, recorded, gradients, .. } = self;
-        let mut places = 1..recorded.outputs.len();
-        gradients.fill(tape, recorded, || places.next().map(|place| tape.prepared_output(prepared, place)));
-        // The parameters are the model's again, which may write them in place.
-        let mut inner = tape.inner.borrow_mut();
-        self.parameters.iter().for_each(|&(_, node)| inner.values[node as usize] = None);
-        drop(inner);
-        tape.prepared_output(prepared, 0).item()
+        let mut bound = emptied(std::mem::take(&mut self.bound));
+        let loss = self.bind_parameters(model, &mut bound).and_then(|()| self.compute(&bound, seed));
+        self.bound = emptied(bound);
+        if loss.is_err() {
+            self.gradients.release();
+        }
+        loss
+    }
+
+    /// Runs on the values of the parameters, and writes the gradients where they lie.
+    fn compute(&mut self, bound: &Bound<'_, T>, seed: u64) -> Result<T> {
+        let Replay { tape, prepared, recorded, gradients, alone, .. } = self;
+        let first = gradients.is_released();
+        let exchange = |gradients: &mut Gradients<T>, prepared: &mut Prepared<T>| {
+            gradients.targets(tape, recorded, |output, tensor| {
+                if alone[output] {
+                    prepared.exchange(output, tensor);
+                }
+            });
+        };
+        exchange(gradients, prepared);
+        let done = tape.run_prepared(prepared, bound, seed);
+        if first && done.is_ok() {
+            let inner = tape.inner.borrow();
+            let mut outputs = recorded.outputs.iter().zip(&*alone).skip(1);
+            gradients.fill(tape, recorded, || {
+                let (&node, &alone) = outputs.next()?;
+                let shape = &inner.nodes[node as usize].shape;
+                Some(if alone { Tensor::without_memory(shape.clone()) } else { Tensor::zeros(shape) })
+            });
+        }
+        exchange(gradients, prepared);
+        done?;
+        self.check_decisions(bound)?;
+        let Replay { tape, prepared, recorded, gradients, alone, .. } = self;
+        let inner = tape.inner.borrow();
+        gradients.targets(tape, recorded, |output, tensor| {
+            if !alone[output] {
+                tensor.as_mut_slice().copy_from_slice(prepared.elements(&inner, bound, output));
+            }
+        });
+        match prepared.elements(&inner, bound, 0) {
+            &[loss] => Ok(loss),
+            // `backward` has refused any other.
+            _ => Err(Error::new(ErrorKind::Replay, "the loss has not one element").op("replay")),
+        }
     }
 
     /// What is wrong with a batch.
@@ -245,6 +306,9 @@ impl<T: Element> Replay<T> {
         let inner = &mut *self.tape.inner.borrow_mut();
         for (part, slot) in parts.iter().zip(&self.slots) {
             for &leaf in &slot.leaves {
+                if part.is_in(inner, leaf as usize) {
+                    continue;
+                }
                 let (node, value) = (&mut inner.nodes[leaf as usize], &mut inner.values[leaf as usize]);
                 match (part, &mut node.kind) {
                     (Part::Tensor(tensor), _) => {
@@ -257,21 +321,29 @@ impl<T: Element> Replay<T> {
         }
     }
 
-    fn bind_parameters(&mut self, model: &(impl Module<T> + ?Sized)) -> Result<()> {
-        let Replay { tape, parameters, path, .. } = self;
-        let inner = &mut *tape.inner.borrow_mut();
-        let (mut bound, mut misfit) = (0, None);
+    /// Lists the values of the model's parameters. They are borrowed, not shared.
+    fn bind_parameters<'m>(
+        &mut self,
+        model: &'m (impl Module<T> + ?Sized),
+        bound: &mut Vec<(u32, &'m [T])>,
+    ) -> Result<()> {
+        let Replay { parameters, path, .. } = self;
+        let (mut met, mut misfit) = (0, None);
         model.visit(path, &mut |path, parameter| {
-            let Ok(place) = parameters.binary_search_by_key(&parameter.id(), |entry| entry.0) else { return };
-            let node = parameters[place].1 as usize;
-            if *parameter.shape() != inner.nodes[node].shape {
+            let known = parameters.binary_search_by_key(&parameter.id(), |known| known.parameter);
+            let Ok(known) = known.map(|place| &parameters[place]) else { return };
+            if *parameter.shape() != known.shape {
                 misfit.get_or_insert_with(|| format!("parameter {path:?} has another shape than when it was recorded"));
             }
-            inner.values[node] = Some(parameter.value().clone());
-            bound += 1;
+            if parameter.is_trained() != known.trained {
+                let now = if known.trained { "is frozen now" } else { "was frozen" };
+                misfit.get_or_insert_with(|| format!("parameter {path:?} {now}, other than when it was recorded"));
+            }
+            bound.extend(known.place.map(|place| (place, parameter.value().as_slice())));
+            met += 1;
         });
-        if misfit.is_none() && bound < parameters.len() {
-            misfit = Some(format!("{} recorded parameters are not of this model", parameters.len() - bound));
+        if misfit.is_none() && met < parameters.len() {
+            misfit = Some(format!("{} recorded parameters are not of this model", parameters.len() - met));
         }
         match misfit {
             Some(message) => Err(Error::new(ErrorKind::Replay, message).op("replay")),
@@ -279,11 +351,11 @@ impl<T: Element> Replay<T> {
         }
     }
 
-    fn check_decisions(&self) -> Result<()> {
+    fn check_decisions(&self, bound: &Bound<'_, T>) -> Result<()> {
         let inner = self.tape.inner.borrow();
         for (i, &(node, held)) in inner.decisions.iter().enumerate() {
-            let value = self.tape.prepared_output(&self.prepared, self.recorded.outputs.len() + i).item()?;
-            if (value != T::of(0.0)) != held {
+            let values = self.prepared.elements(&inner, bound, self.recorded.outputs.len() + i);
+            if values.first().is_some_and(|&value| value != T::of(0.0)) != held {
                 let location = inner.nodes[node as usize].location;
                 let message = format!("the condition {} was {held} when the step was recorded", inner.equation(node));
                 let error = Error::new(ErrorKind::Replay, message).op("replay").at(location);

@@ -6,6 +6,7 @@
 //! never copied; columns are, into a panel on the stack, where they are not contiguous or too far apart. Products of
 //! one row (or column) whose long sides lie along the sum are dot products instead. Nothing is allocated.
 
+use super::dispatch::{self, Kernel};
 pub use super::lanes::Vectorised;
 use super::lanes::{LaneKernel, Lanes, launch};
 use super::pool;
@@ -53,6 +54,9 @@ const DEPTH: usize = 256;
 
 /// The bytes of a panel: `DEPTH` rows of 4 registers of 64 bytes.
 const PANEL: usize = DEPTH * 256;
+
+/// Below this many multiplications no registers are filled and nothing is packed: an element after the other.
+const SMALL: usize = 256;
 
 /// Below this many multiplications a product runs on one thread (measured: two threads then gain nothing).
 const PARALLEL: usize = 150_000;
@@ -110,7 +114,9 @@ pub fn matmul_batch<T: Vectorised>(
         b_strides: b.strides,
         accumulate,
     };
-    if batch == 1 {
+    if batch == 1 && m * n <= SMALL && m * n * k <= SMALL {
+        dispatch::run(Small(product));
+    } else if batch == 1 {
         product.parallel();
     } else if b_batch == 0 && (a_batch == m * a.strides.0 || m == 1) {
         // The matrices of `a` lie below one another: one tall product.
@@ -257,6 +263,35 @@ impl<T: Vectorised> Product<T> {
 
     fn dispatch(&self, plan: Plan, rows: (usize, usize), columns: (usize, usize), panel: *mut T) {
         launch(Part { product: self, plan, rows, columns, panel });
+    }
+}
+
+/// A product of a few elements. Each is the same chain of multiply-adds as in a tile.
+struct Small<T>(Product<T>);
+
+impl<T: Vectorised> Kernel for Small<T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let p = self.0;
+        let [m, n, k] = p.sizes;
+        for i in 0..m {
+            for j in 0..n {
+                // SAFETY: `matmul_batch` has checked the product; the pointers pass the last element only after the last
+                // step.
+                unsafe {
+                    let (mut a, mut b) = (p.a.add(i * p.a_strides.0), p.b.add(j * p.b_strides.1));
+                    let mut sum = T::ZERO;
+                    for _ in 0..k {
+                        sum = if FMA { (*a).mul_add(*b, sum) } else { sum + *a * *b };
+                        (a, b) = (a.wrapping_add(p.a_strides.1), b.wrapping_add(p.b_strides.0));
+                    }
+                    let out = p.out.add(i * n + j);
+                    *out = if p.accumulate { *out + sum } else { sum };
+                }
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod gemm;
 pub mod indexing;
 pub mod lane;
 mod lanes;
+pub mod lists;
 pub mod math;
 pub mod native;
 pub mod number;

@@ -292,6 +292,50 @@ pub fn split_each<T: Send, const N: usize>(
     });
 }
 
+/// As [`split_each`], for several groups of `N` slices each, laid end to end: `task` is given the number of a group, the
+/// start in it, and the part of each slice. The length of a group is that of its first slice; a shorter slice is cut to
+/// what it has. Chunks go on from one group to the next.
+pub fn split_groups<T: Send, const N: usize>(
+    groups: &mut [[&mut [T]; N]],
+    chunk: usize,
+    task: impl Fn(usize, usize, [&mut [T]; N]) + Sync,
+) {
+    let length = |group: &[&mut [T]; N]| group.first().map_or(0, |slice| slice.len());
+    let (total, chunk) = (groups.iter().map(length).sum::<usize>(), chunk.max(1));
+    if total <= chunk {
+        return groups
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, group)| task(i, 0, group.each_mut().map(|slice| &mut **slice)));
+    }
+    let count = groups.len();
+    let base = Shared(groups.as_mut_ptr());
+    run(total.div_ceil(chunk), &|index| {
+        let (from, to) = (index * chunk, ((index + 1) * chunk).min(total));
+        let mut before = 0;
+        for group in 0..count {
+            // SAFETY: there are `count` groups of `N` references, which stay borrowed until `run` returns. A reference to
+            // a slice has the layout of a pointer to it, and read as a pointer it is borrowed by nobody.
+            let slice = |k: usize| unsafe { *base.pointer().cast::<*mut [T]>().add(group * N + k) };
+            let length = if N == 0 { 0 } else { slice(0).len() };
+            let (start, end) = (from.max(before) - before, to.clamp(before, before + length) - before);
+            if start < end {
+                let parts = std::array::from_fn(|k| {
+                    let (slice, held) = (slice(k).cast::<T>(), slice(k).len());
+                    let (start, end) = (start.min(held), end.min(held));
+                    // SAFETY: inside the slice; each index is run once, and the ranges of different indices are disjoint.
+                    unsafe { std::slice::from_raw_parts_mut(slice.add(start), end - start) }
+                });
+                task(group, start, parts);
+            }
+            before += length;
+            if before >= to {
+                break;
+            }
+        }
+    });
+}
+
 /// Cuts slices of rows, `widths[k]` elements a row in slice k, after every `chunk` rows, and calls `task` with the first
 /// row and the part of each slice. `rows` is cut down to what every slice has.
 pub fn split_rows<T: Send, const N: usize>(

@@ -52,6 +52,30 @@ mod threads {
     }
 
     #[test]
+    fn groups_are_cut_at_chunks_and_ends() {
+        for (count, chunk) in [(1, 1), (1, 100), (2, 4), (3, 1), (3, 7), (8, 5), (2, 0)] {
+            with_threads(count, || {
+                // The second slice of a group is as long as the first, or shorter.
+                let lengths = [(3, 3), (0, 0), (10, 10), (1, 0), (20, 4), (0, 0), (6, 6)];
+                let mut data = lengths.map(|(first, second)| (vec![0_usize; first], vec![0_usize; second]));
+                let mut groups: Vec<[&mut [usize]; 2]> =
+                    data.iter_mut().map(|(first, second)| [&mut first[..], &mut second[..]]).collect();
+                split_groups(&mut groups, chunk, |group, start, parts| {
+                    for part in parts {
+                        part.iter_mut().enumerate().for_each(|(i, x)| *x += 1 + 100 * group + start + i);
+                    }
+                });
+                for (group, (first, second)) in data.iter().enumerate() {
+                    let once = |list: &[usize]| list.iter().enumerate().all(|(i, &x)| x == 1 + 100 * group + i);
+                    assert!(once(first) && once(second), "group {group} of {data:?}");
+                }
+                split_groups::<u8, 0>(&mut [[], []], 3, |_, _, _: [&mut [u8]; 0]| {});
+                split_groups::<u8, 1>(&mut [], 3, |_, _, _| unreachable!());
+            });
+        }
+    }
+
+    #[test]
     fn split_handles_edges() {
         with_threads(2, || {
             split(&mut [] as &mut [u8], 0, |_, _| unreachable!());

@@ -318,6 +318,9 @@ fn reduce<T: Real, F: Fold<T>>(input: &[T], shape: [usize; 3], output: &mut [T],
     }
     let [outer, n, inner] = shape;
     let total = input.len();
+    if inner == 1 && total < PARALLEL {
+        return launch(Rows { data: input, n, out: output, _fold: fold });
+    }
     if inner == 1 {
         if total >= PARALLEL && outer < 2 * SEGMENTS {
             let rows = output.iter_mut().enumerate();

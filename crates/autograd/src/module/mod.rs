@@ -90,25 +90,23 @@ impl<T: Element> Param<T> {
         self.value.as_mut_slice()
     }
 
-    /// Rewrites all elements in one pass. Where a tape still holds the old ones, the closure is given them as
-    /// `Some(old)` and unspecified memory to write; otherwise it is given `None` and the elements themselves, to be
-    /// changed in place.
+    /// All elements for being rewritten. Where a tape still holds the old ones, they come as a tensor, and the memory is
+    /// unspecified: every element is to be written. Otherwise there is no tensor, and the elements are changed in place.
     ///
     /// ```
     /// use wengert_autograd::{Param, Tensor};
     /// let mut weight = Param::new(Tensor::from([1.0, 2.0]));
     /// let before = weight.value().clone();
-    /// weight.update_with(|old, new| {
-    ///     if let Some(old) = old {
-    ///         new.copy_from_slice(old);
-    ///     }
-    ///     new.iter_mut().for_each(|value| *value *= 10.0);
-    /// });
+    /// let (old, new) = weight.rewrite();
+    /// if let Some(old) = old {
+    ///     new.copy_from_slice(old.as_slice());
+    /// }
+    /// new.iter_mut().for_each(|value| *value *= 10.0);
     /// assert_eq!(weight.value().as_slice(), [10.0, 20.0]);
     /// assert_eq!(before.as_slice(), [1.0, 2.0]);
     /// ```
-    pub fn update_with(&mut self, update: impl FnOnce(Option<&[T]>, &mut [T])) {
-        self.value.update_with(update);
+    pub fn rewrite(&mut self) -> (Option<Tensor<T>>, &mut [T]) {
+        self.value.rewrite()
     }
 
     /// From now on the parameter has no gradient and optimisers leave it as it is.

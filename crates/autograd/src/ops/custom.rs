@@ -129,6 +129,10 @@ impl<T: Element> Op<T> for Custom<T> {
         }
         pullback
     }
+
+    fn is_of_user(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Element> Custom<T> {

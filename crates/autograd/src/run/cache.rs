@@ -41,6 +41,12 @@ pub fn plan_counters() -> PlanCounters {
     COUNTERS.get()
 }
 
+/// Counts a plan that was used again without being looked for here.
+pub(super) fn count_reuse() {
+    let counters = COUNTERS.get();
+    COUNTERS.set(PlanCounters { reused: counters.reused + 1, ..counters });
+}
+
 #[derive(Debug, Default)]
 struct Plans {
     by_hash: HashMap<u64, Vec<Kept>>,

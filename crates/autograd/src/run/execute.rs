@@ -11,7 +11,6 @@ use crate::kernels::{gather, pool};
 use crate::tape::Inner;
 use crate::tape::node::Kind;
 use crate::tape::op::{Context, Join, Operand};
-use crate::tensor::Tensor;
 use crate::tensor::storage::Storage;
 
 /// Bytes that the registers and the blocks of what is read and written have together: the first-level cache.
@@ -37,29 +36,95 @@ pub(crate) struct Run<'a, T: Element> {
     /// The tape's number of each node of the plan.
     pub(crate) ids: &'a [u32],
     pub(crate) steps: &'a Steps,
+    pub(crate) functions: &'a Functions<T>,
+    /// The values of each leaf, at its number in the plan; nothing for other nodes.
+    pub(crate) leaves: &'a [&'a [T]],
     pub(crate) seed: u64,
     pub(crate) check_finite: bool,
 }
 
+/// The loops of all instructions, and the functions of all joins, in the order of the steps: looked up once for a plan.
+#[derive(Debug)]
+pub(crate) struct Functions<T: Element> {
+    rows: Vec<Block<T>>,
+    joins: Vec<Option<Join<T>>>,
+    /// For each step whether it is a fused group whose elements are one block, whatever the plan.
+    small: Vec<bool>,
+}
+
+impl<T: Element> Functions<T> {
+    pub(crate) fn of(tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Self {
+        let mut functions = Functions { rows: Vec::new(), joins: Vec::new(), small: Vec::new() };
+        for step in &steps.steps {
+            let small = |fused: &Fused| fused.volume > 0 && fused.volume * size_of::<T>() <= BLOCK_BYTES.0;
+            functions.small.push(matches!(step, Step::Fused(fused) if small(fused)));
+            if let Step::Fused(fused) = step {
+                functions.rows.extend(fused.instructions.iter().map(|instruction| row(tape, ids, instruction)));
+                functions.joins.extend(fused.joins.iter().map(|&(node, _)| join(tape, ids, node)));
+            }
+        }
+        functions
+    }
+}
+
+/// The loop of an instruction; a copy has none.
+fn row<T: Element>(tape: &Inner<T>, ids: &[u32], instruction: &Instruction) -> Block<T> {
+    match &tape.nodes[ids[instruction.node as usize] as usize].kind {
+        Kind::Op(op) if !instruction.copies => op.row().map(|row| row.block),
+        _ => None,
+    }
+}
+
+fn join<T: Element>(tape: &Inner<T>, ids: &[u32], node: u32) -> Option<Join<T>> {
+    let node = &tape.nodes[ids[node as usize] as usize];
+    match &node.kind {
+        Kind::Op(op) => op.joins_all(&tape.nodes[node.inputs[0] as usize].shape),
+        _ => None,
+    }
+}
+
 /// The memory of a run.
 pub(crate) struct Memory<T: Element> {
-    buffers: SmallVec<[Storage<T>; 32]>,
-    pub(crate) results: SmallVec<[Storage<T>; 32]>,
+    pub(super) buffers: Vec<Storage<T>>,
+    pub(super) results: Vec<Storage<T>>,
     /// For registers and for what blocks join to, as long as any pass needed it.
     scratch: Storage<T>,
 }
 
+impl<T: Element> Default for Memory<T> {
+    fn default() -> Self {
+        Memory { buffers: Vec::new(), results: Vec::new(), scratch: Storage::default() }
+    }
+}
+
 impl<T: Element> Memory<T> {
-    pub(crate) fn of(steps: &Steps) -> Self {
-        Memory {
-            buffers: steps.buffers.iter().map(|&length| Storage::unspecified(length)).collect(),
-            results: steps.results.iter().map(|&(_, length)| Storage::unspecified(length)).collect(),
-            scratch: Storage::default(),
+    /// Memory for a run of a plan, always the same: what is there is used again.
+    pub(crate) fn renew(&mut self, steps: &Steps) {
+        self.buffers.resize_with(steps.buffers.len(), Storage::default);
+        self.results.resize_with(steps.results.len(), Storage::default);
+        let lengths = steps.buffers.iter().copied().chain(steps.results.iter().map(|result| result.1));
+        for (storage, length) in self.buffers.iter_mut().chain(&mut self.results).zip(lengths) {
+            if storage.len() != length {
+                *storage = Storage::unspecified(length);
+            } else if cfg!(debug_assertions) {
+                // An element that is read before it is written is then seen.
+                storage.make_mut().fill(T::NAN);
+            }
+        }
+    }
+
+    /// Lets go of the results, and of all else beyond some bytes.
+    pub(crate) fn release(&mut self, bytes: usize) {
+        self.results.clear();
+        let kept: usize = self.buffers.iter().map(|buffer| buffer.len()).sum();
+        if (kept + self.scratch.len()) * size_of::<T>() > bytes {
+            self.buffers.clear();
+            self.scratch = Storage::default();
         }
     }
 
     /// Takes scratch memory of at least a length out.
-    fn take_scratch(&mut self, length: usize) -> Storage<T> {
+    pub(super) fn take_scratch(&mut self, length: usize) -> Storage<T> {
         let mut scratch = self.scratch.take();
         if scratch.len() < length {
             scratch = Storage::unspecified(length);
@@ -71,8 +136,13 @@ impl<T: Element> Memory<T> {
         scratch
     }
 
+    pub(super) fn give_scratch(&mut self, scratch: Storage<T>) {
+        self.scratch = scratch;
+    }
+
     /// Takes the memory of a place out, for writing.
-    fn take(&mut self, place: Place) -> Storage<T> {
+    #[inline]
+    pub(super) fn take(&mut self, place: Place) -> Storage<T> {
         match place {
             Place::Buffer(i) => self.buffers[i as usize].take(),
             Place::Result(i) => self.results[i as usize].take(),
@@ -80,7 +150,8 @@ impl<T: Element> Memory<T> {
         }
     }
 
-    fn put(&mut self, place: Place, storage: Storage<T>) {
+    #[inline]
+    pub(super) fn put(&mut self, place: Place, storage: Storage<T>) {
         match place {
             Place::Buffer(i) => self.buffers[i as usize] = storage,
             Place::Result(i) => self.results[i as usize] = storage,
@@ -90,43 +161,30 @@ impl<T: Element> Memory<T> {
 }
 
 impl<T: Element> Run<'_, T> {
-    /// Runs every step; the results are in the memory that comes back.
-    pub(crate) fn run(&self) -> Result<Memory<T>> {
-        let mut memory = Memory::of(self.steps);
-        self.run_in(&mut memory)?;
-        Ok(memory)
-    }
-
     /// Runs every step in memory that is there already.
     pub(crate) fn run_in(&self, memory: &mut Memory<T>) -> Result<()> {
         if self.check_finite {
             self.check_leaves()?;
         }
-        for step in &self.steps.steps {
+        let (mut rows, mut joins) = (&self.functions.rows[..], &self.functions.joins[..]);
+        for (step, &small) in self.steps.steps.iter().zip(&self.functions.small) {
             match step {
                 Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, memory)?,
-                Step::Fused(fused) => self.run_fused(fused, memory)?,
+                Step::Fused(fused) => {
+                    let own = (rows.split_off(..fused.instructions.len()), joins.split_off(..fused.joins.len()));
+                    let (Some(rows), Some(joins)) = own else { continue };
+                    match small {
+                        true => self.run_small(fused, rows, joins, memory)?,
+                        false => self.run_fused(fused, rows, joins, memory)?,
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// What is requested, as a tensor.
-    pub(crate) fn output(&self, memory: &Memory<T>, output: usize) -> Tensor<T> {
-        let node = self.steps.selection.outputs[output];
-        let shape = self.steps.selection.shapes[node as usize].clone();
-        let storage = match self.steps.outputs[output] {
-            Place::Result(i) => memory.results[i as usize].clone(),
-            Place::Buffer(i) => Storage::from_slice(&memory.buffers[i as usize][..shape.volume()]),
-            Place::Tape(leaf) => match &self.tape.values[self.ids[leaf as usize] as usize] {
-                Some(value) => value.storage().clone(),
-                None => Storage::default(),
-            },
-        };
-        Tensor::of_storage(shape, storage)
-    }
-
-    fn values<'m>(&'m self, node: u32, place: Place, memory: &'m Memory<T>) -> &'m [T] {
+    #[inline]
+    pub(super) fn values<'m>(&'m self, node: u32, place: Place, memory: &'m Memory<T>) -> &'m [T] {
         let volume = self.steps.selection.shapes[node as usize].volume();
         match place {
             Place::Buffer(i) => &memory.buffers[i as usize][..volume],
@@ -135,8 +193,9 @@ impl<T: Element> Run<'_, T> {
         }
     }
 
-    fn leaf(&self, leaf: u32) -> &[T] {
-        self.tape.values[self.ids[leaf as usize] as usize].as_ref().map_or(&[], |value| value.as_slice())
+    #[inline]
+    pub(super) fn leaf(&self, leaf: u32) -> &[T] {
+        self.leaves[leaf as usize]
     }
 
     fn run_op(&self, node: u32, inputs: &[(u32, Place)], output: Place, memory: &mut Memory<T>) -> Result<()> {
@@ -149,11 +208,17 @@ impl<T: Element> Run<'_, T> {
             indices: self.indices(input),
             shape: &self.steps.selection.shapes[input as usize],
         };
-        let operands: SmallVec<[Operand<'_, T>; 8]> = inputs.iter().map(operand).collect();
+        let mut operands = SmallVec::<[Operand<'_, T>; 8]>::new();
+        for input in inputs {
+            operands.push(operand(input));
+        }
         let out = &mut storage.make_mut()[..shape.volume()];
         let done = op.run(&operands, out, &Context { seed: self.seed, shape });
-        let done = done.map_err(|error| self.blame(error.op(op.name()), id));
-        let done = done.and_then(|()| self.check(id, out));
+        let done = match done {
+            Ok(()) if !self.check_finite => Ok(()),
+            Ok(()) => self.check(id, out),
+            Err(error) => Err(self.blame(error.op(op.name()), id)),
+        };
         drop(operands);
         memory.put(output, storage);
         done
@@ -166,7 +231,13 @@ impl<T: Element> Run<'_, T> {
         }
     }
 
-    fn run_fused(&self, fused: &Fused, memory: &mut Memory<T>) -> Result<()> {
+    fn run_fused(
+        &self,
+        fused: &Fused,
+        rows: &[Block<T>],
+        joins: &[Option<Join<T>>],
+        memory: &mut Memory<T>,
+    ) -> Result<()> {
         let block = block_of::<T>(fused);
         let blocks = fused.volume.div_ceil(block).max(1);
         let registers = block.min(fused.volume) * fused.registers;
@@ -179,14 +250,11 @@ impl<T: Element> Run<'_, T> {
             Place::Tape(leaf) => self.leaf(leaf),
         };
         // Filled where they lie: moving lists of this size costs as much as a small pass.
-        let (mut loads, mut rows) = (SmallVec::<[&[T]; 16]>::new(), SmallVec::<[Block<T>; 48]>::new());
-        let mut joins = SmallVec::<[Option<Join<T>>; 4]>::new();
+        let mut loads = SmallVec::<[&[T]; 16]>::new();
         loads.extend(fused.loads.iter().map(load));
-        rows.extend(fused.instructions.iter().map(|instruction| self.row(instruction)));
-        joins.extend(fused.joins.iter().map(|&(node, _)| self.join(node)));
         let (registers, parts) = scratch.make_mut().split_at_mut(registers);
         let stores = storages.iter_mut().map(|storage| &mut storage.make_mut()[..fused.volume]).collect();
-        let pass = Pass { fused, loads: &loads, rows: &rows, joins: &joins, block };
+        let pass = Pass { fused, loads: &loads, rows, joins, block };
         pass.run(registers, stores, parts.chunks_exact_mut(blocks).take(joins.len()).collect());
         drop(loads);
         for ((&(_, place), join), parts) in fused.joins.iter().zip(joins).zip(parts.chunks_exact(blocks)) {
@@ -194,29 +262,25 @@ impl<T: Element> Run<'_, T> {
             storage.make_mut()[0] = join.map_or(T::NAN, |join| join(parts));
             memory.put(place, storage);
         }
-        memory.scratch = scratch;
+        memory.give_scratch(scratch);
+        self.put_checked(fused, storages, memory)
+    }
+
+    /// Puts the stores of a group back.
+    pub(super) fn put_checked(
+        &self,
+        fused: &Fused,
+        storages: SmallVec<[Storage<T>; 8]>,
+        memory: &mut Memory<T>,
+    ) -> Result<()> {
         let mut done = Ok(());
         for (&(node, place), storage) in fused.stores.iter().zip(storages) {
-            done = done.and_then(|()| self.check(self.ids[node as usize], &storage[..fused.volume]));
+            if self.check_finite && done.is_ok() {
+                done = self.check(self.ids[node as usize], &storage[..fused.volume]);
+            }
             memory.put(place, storage);
         }
         done
-    }
-
-    /// The loop of an instruction; a copy has none.
-    fn row(&self, instruction: &Instruction) -> Block<T> {
-        match &self.tape.nodes[self.ids[instruction.node as usize] as usize].kind {
-            Kind::Op(op) if !instruction.copies => op.row().map(|row| row.block),
-            _ => None,
-        }
-    }
-
-    fn join(&self, node: u32) -> Option<Join<T>> {
-        let node = &self.tape.nodes[self.ids[node as usize] as usize];
-        match &node.kind {
-            Kind::Op(op) => op.joins_all(&self.tape.nodes[node.inputs[0] as usize].shape),
-            _ => None,
-        }
     }
 
     /// Adds where the op was recorded.
@@ -254,7 +318,7 @@ impl<T: Element> Run<'_, T> {
 }
 
 /// The loop of a row, or none for a copy.
-type Block<T> = Option<fn(&[&[T]], &mut [T])>;
+pub(super) type Block<T> = Option<fn(&[&[T]], &mut [T])>;
 
 /// One pass of a fused group over memory.
 struct Pass<'a, T: Element> {
@@ -267,7 +331,8 @@ struct Pass<'a, T: Element> {
 }
 
 /// Cuts the first elements off a slice.
-fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+#[inline]
+pub(super) fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
     let (head, tail) = std::mem::take(slice).split_at_mut(count);
     *slice = tail;
     head

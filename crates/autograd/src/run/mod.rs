@@ -10,6 +10,7 @@ mod print;
 mod program;
 mod select;
 mod simplify;
+mod small;
 
 use smallvec::SmallVec;
 
@@ -19,7 +20,7 @@ use crate::tape::var::{POISONED, Var};
 use crate::tape::{Mode, Tape};
 use crate::tensor::Tensor;
 pub use cache::{PlanCounters, plan_counters};
-pub(crate) use prepared::Prepared;
+pub(crate) use prepared::{Bound, Prepared};
 pub use print::{Plan, PlannedKernel};
 use select::Options;
 
@@ -41,31 +42,19 @@ impl<T: Element> Tape<T> {
     pub(crate) fn run_plan(&self, outputs: &[u32], keep: Keep) -> Result<SmallVec<[Tensor<T>; 8]>> {
         self.first_error()?;
         self.runs.set(self.runs.get() + 1);
-        cache::with_selector(|selector| {
-            let check_finite = self.check_finite.get();
-            let options = Options { keep: keep == Keep::All, separate: check_finite };
-            selector.select(&self.inner.borrow(), outputs, options);
-            let steps = cache::plan_of(&selector.selection, place::plan);
-            let inner = self.inner.borrow();
-            let run = execute::Run { tape: &inner, ids: &selector.ids, steps: &steps, seed: self.seed, check_finite };
-            let memory = run.run()?;
-            let tensors: SmallVec<[Tensor<T>; 8]> = (0..outputs.len()).map(|i| run.output(&memory, i)).collect();
-            drop(inner);
-            self.keep(outputs, keep, &selector.ids, &steps, memory, &tensors);
-            Ok(tensors)
-        })
+        let check_finite = self.check_finite.get();
+        let mut prepared = self.prepared(outputs, Options { keep: keep == Keep::All, separate: check_finite });
+        let inner = self.inner.borrow();
+        prepared.run(&inner, &[], self.seed, check_finite)?;
+        let tensors: SmallVec<[Tensor<T>; 8]> = (0..outputs.len()).map(|i| prepared.output(&inner, i)).collect();
+        drop(inner);
+        self.keep(outputs, keep, &mut prepared, &tensors);
+        self.keep_prepared(prepared);
+        Ok(tensors)
     }
 
     /// Leaves values on the tape.
-    fn keep(
-        &self,
-        outputs: &[u32],
-        keep: Keep,
-        ids: &[u32],
-        steps: &plan::Steps,
-        memory: execute::Memory<T>,
-        tensors: &[Tensor<T>],
-    ) {
+    fn keep(&self, outputs: &[u32], keep: Keep, prepared: &mut Prepared<T>, tensors: &[Tensor<T>]) {
         let inner = &mut *self.inner.borrow_mut();
         let asked = match keep {
             Keep::Nothing => 0,
@@ -76,10 +65,10 @@ impl<T: Element> Tape<T> {
             inner.values[output as usize].get_or_insert_with(|| tensor.clone());
         }
         if keep == Keep::All {
-            for (&(node, _), storage) in steps.results.iter().zip(memory.results) {
-                let id = ids[node as usize] as usize;
+            for (&(node, _), storage) in prepared.steps.results.iter().zip(&mut prepared.memory.results) {
+                let id = prepared.ids[node as usize] as usize;
                 let shape = inner.nodes[id].shape.clone();
-                inner.values[id].get_or_insert_with(|| Tensor::of_storage(shape, storage));
+                inner.values[id].get_or_insert_with(|| Tensor::of_storage(shape, storage.take()));
             }
         }
     }

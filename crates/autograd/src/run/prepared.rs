@@ -1,45 +1,169 @@
-//! A plan with memory of its own, for the same outputs of one tape again and again. Must know no cache.
+//! A plan with memory and functions of its own, for the same outputs of equal recordings again and again.
 
 use std::rc::Rc;
 
-use super::select::Options;
+use smallvec::SmallVec;
+
+use super::plan::Place;
+use super::select::{Options, Tag};
 use super::{cache, execute, place, plan};
 use crate::error::Result;
+use crate::kernels::lists::emptied;
 use crate::kernels::number::Element;
-use crate::tape::Tape;
 use crate::tape::node::Kind;
+use crate::tape::{Inner, Tape};
 use crate::tensor::Tensor;
+use crate::tensor::storage::Storage;
+
+/// Bytes of buffers that a plan keeps from one run to the next at most: more goes back to the thread, for others to use.
+const KEPT_BYTES: usize = 64 << 10;
 
 /// A plan of a tape, and its memory.
 pub(crate) struct Prepared<T: Element> {
-    ids: Vec<u32>,
-    steps: Rc<plan::Steps>,
-    memory: execute::Memory<T>,
+    outputs: SmallVec<[u32; 16]>,
+    options: Options,
+    pub(super) ids: Vec<u32>,
+    pub(super) steps: Rc<plan::Steps>,
+    functions: execute::Functions<T>,
+    pub(super) memory: execute::Memory<T>,
+    /// The leaves, by their numbers in the plan.
+    leaves: Vec<u32>,
+    /// Memory for the list of their values.
+    values: Vec<&'static [T]>,
 }
 
-impl<T: Element> Tape<T> {
-    /// Plans outputs, to be run any number of times.
-    pub(crate) fn prepare(&self, outputs: &[u32]) -> Prepared<T> {
+/// Values that stand in for those of leaves, by their numbers in the plan.
+pub(crate) type Bound<'a, T> = [(u32, &'a [T])];
+
+impl<T: Element> Prepared<T> {
+    fn new(tape: &Inner<T>, outputs: &[u32], options: Options) -> Self {
         cache::with_selector(|selector| {
-            let options = Options { keep: false, separate: self.check_finite.get() };
-            selector.select(&self.inner.borrow(), outputs, options);
+            selector.select(tape, outputs, options);
             let steps = cache::plan_of(&selector.selection, place::plan);
-            let memory = execute::Memory::of(&steps);
-            Prepared { ids: selector.ids.clone(), steps, memory }
+            let functions = execute::Functions::of(tape, &selector.ids, &steps);
+            let is_leaf = |&node: &u32| matches!(steps.selection.tags[node as usize], Tag::Value | Tag::Number(_));
+            let leaves = (0..steps.selection.len() as u32).filter(is_leaf).collect();
+            let (ids, memory, values) = (selector.ids.clone(), execute::Memory::default(), Vec::new());
+            Prepared { outputs: outputs.into(), options, ids, steps, functions, memory, leaves, values }
         })
     }
 
-    /// Runs with the present values of the leaves.
-    pub(crate) fn run_prepared(&self, prepared: &mut Prepared<T>, seed: u64) -> Result<()> {
-        let (tape, check_finite) = (&*self.inner.borrow(), self.check_finite.get());
-        let Prepared { ids, steps, memory } = prepared;
-        execute::Run { tape, ids, steps, seed, check_finite }.run_in(memory)
+    /// Whether it is what would be planned for outputs of a tape whose nodes are those that it was made for: it is, if
+    /// the same values are there. A walk down from the outputs that finds the same values comes by the same nodes.
+    fn serves(&self, tape: &Inner<T>, outputs: &[u32], options: Options) -> bool {
+        let there = |(&tag, &id): (&Tag, &u32)| {
+            let is_there = tape.values[id as usize].is_some();
+            match tag {
+                Tag::Value => is_there,
+                Tag::Number(_) | Tag::Indices => true,
+                _ => !is_there,
+            }
+        };
+        self.options == options
+            && self.outputs[..] == *outputs
+            && self.steps.selection.tags.iter().zip(&self.ids).all(there)
     }
 
-    /// An output of the last run.
-    pub(crate) fn prepared_output(&self, prepared: &Prepared<T>, output: usize) -> Tensor<T> {
-        let Prepared { ids, steps, memory } = prepared;
-        execute::Run { tape: &self.inner.borrow(), ids, steps, seed: 0, check_finite: false }.output(memory, output)
+    /// The nodes that it speaks of lie before this one.
+    fn end(&self) -> usize {
+        self.ids.iter().max().map_or(0, |&id| id as usize + 1)
+    }
+
+    /// Runs on a tape.
+    pub(super) fn run(&mut self, tape: &Inner<T>, bound: &Bound<'_, T>, seed: u64, check_finite: bool) -> Result<()> {
+        let Prepared { ids, steps, functions, memory, leaves, values, .. } = self;
+        memory.renew(steps);
+        let mut given: Vec<&[T]> = emptied(std::mem::take(values));
+        given.resize(ids.len(), &[]);
+        for &leaf in &*leaves {
+            given[leaf as usize] = tape.values[ids[leaf as usize] as usize].as_ref().map_or(&[], Tensor::as_slice);
+        }
+        bound.iter().for_each(|&(leaf, values)| given[leaf as usize] = values);
+        let run = execute::Run { tape, ids, steps, functions, leaves: &given, seed, check_finite };
+        let done = run.run_in(memory);
+        *values = emptied(given);
+        done
+    }
+
+    /// An output of the last run, of which the leaves are the tape's.
+    pub(super) fn output(&self, tape: &Inner<T>, output: usize) -> Tensor<T> {
+        let node = self.steps.selection.outputs[output] as usize;
+        let shape = self.steps.selection.shapes[node].clone();
+        let storage = match self.steps.outputs[output] {
+            Place::Result(i) => self.memory.results[i as usize].clone(),
+            Place::Buffer(i) => Storage::from_slice(&self.memory.buffers[i as usize][..shape.volume()]),
+            Place::Tape(leaf) => match &tape.values[self.ids[leaf as usize] as usize] {
+                Some(value) => value.storage().clone(),
+                None => Storage::default(),
+            },
+        };
+        Tensor::of_storage(shape, storage)
+    }
+
+    /// The place in the plan of a node of the tape, if it is needed.
+    pub(crate) fn place_of(&self, node: u32) -> Option<u32> {
+        self.ids.binary_search(&node).ok().map(|place| place as u32)
+    }
+
+    /// The elements of an output of the last run, with the same values bound.
+    pub(crate) fn elements<'a>(&'a self, tape: &'a Inner<T>, bound: &Bound<'a, T>, output: usize) -> &'a [T] {
+        let volume = || self.steps.selection.shapes[self.steps.selection.outputs[output] as usize].volume();
+        match self.steps.outputs[output] {
+            Place::Result(i) => &self.memory.results[i as usize],
+            Place::Buffer(i) => &self.memory.buffers[i as usize][..volume()],
+            Place::Tape(leaf) => match bound.iter().find(|bound| bound.0 == leaf) {
+                Some(&(_, values)) => values,
+                None => tape.values[self.ids[leaf as usize] as usize].as_ref().map_or(&[], Tensor::as_slice),
+            },
+        }
+    }
+
+    /// Whether an output lies in memory of its own.
+    pub(crate) fn is_alone(&self, output: usize) -> bool {
+        let place = self.steps.outputs[output];
+        let shared = self.steps.outputs.iter().filter(|&&other| other == place).count() > 1;
+        matches!(place, Place::Result(_)) && !shared
+    }
+
+    /// Exchanges the memory of an output that lies alone with a tensor's.
+    pub(crate) fn exchange(&mut self, output: usize, tensor: &mut Tensor<T>) {
+        if let Place::Result(i) = self.steps.outputs[output] {
+            tensor.exchange(&mut self.memory.results[i as usize]);
+        }
+    }
+}
+
+impl<T: Element> Tape<T> {
+    /// The plan of outputs: what the last recording knew, or a new one.
+    pub(super) fn prepared(&self, outputs: &[u32], options: Options) -> Box<Prepared<T>> {
+        let inner = &mut *self.inner.borrow_mut();
+        let mut findings = std::mem::take(&mut inner.findings);
+        let known = findings.take(|known: &Prepared<T>| known.serves(inner, outputs, options));
+        inner.findings = findings;
+        match known {
+            Some(known) => {
+                cache::count_reuse();
+                known
+            }
+            None => Box::new(Prepared::new(inner, outputs, options)),
+        }
+    }
+
+    /// Keeps a plan for the next recording.
+    pub(super) fn keep_prepared(&self, mut prepared: Box<Prepared<T>>) {
+        prepared.memory.release(KEPT_BYTES);
+        self.inner.borrow_mut().findings.put(prepared.end(), false, prepared);
+    }
+
+    /// Plans outputs, to be run any number of times.
+    pub(crate) fn prepare(&self, outputs: &[u32]) -> Prepared<T> {
+        let options = Options { keep: false, separate: self.check_finite.get() };
+        Prepared::new(&self.inner.borrow(), outputs, options)
+    }
+
+    /// Runs with the present values of the leaves, or others that are given.
+    pub(crate) fn run_prepared(&self, prepared: &mut Prepared<T>, bound: &Bound<'_, T>, seed: u64) -> Result<()> {
+        prepared.run(&self.inner.borrow(), bound, seed, self.check_finite.get())
     }
 
     /// Drops what was computed, so that it is computed again.

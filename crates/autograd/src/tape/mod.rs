@@ -1,7 +1,9 @@
 //! Recording: nodes, handles, scopes, the first error. Must know no op and no derivative rule.
 
+mod findings;
 mod listing;
 pub(crate) mod node;
+mod nodes;
 pub(crate) mod op;
 mod record;
 mod recycle;
@@ -19,7 +21,8 @@ use crate::error::{Error, Result};
 use crate::kernels::number::Element;
 use crate::module::ParamId;
 use crate::tensor::Tensor;
-use node::Node;
+use findings::Findings;
+use nodes::Nodes;
 use op::OpRef;
 use var::Var;
 
@@ -73,11 +76,19 @@ pub(crate) struct Checkpoint {
 }
 
 pub(crate) struct Inner<T: Element> {
-    pub(crate) nodes: Vec<Node<T>>,
-    /// The values of leaves, and of what was computed and kept.
+    pub(crate) nodes: Nodes<T>,
+    /// The values of leaves, and of what was computed and kept; of nodes ahead, those of numbers.
     pub(crate) values: Vec<Option<Tensor<T>>>,
-    /// Nodes by structure: equal ops of equal inputs are one node.
+    /// Numbers and ops by structure, those ahead too: equal ops of equal inputs are one node.
     table: HashTable<u32>,
+    /// Constants by the address of their memory.
+    constants: HashTable<u32>,
+    /// Nodes of indices.
+    indices: Vec<u32>,
+    /// The first node whose op is a user's own.
+    first_of_user: Option<u32>,
+    /// What was found out about these nodes, some of them ahead perhaps.
+    pub(crate) findings: Findings,
     /// Those that a cleared tape had are known still.
     scopes: Vec<Rc<str>>,
     scope: u32,
@@ -90,6 +101,8 @@ pub(crate) struct Inner<T: Element> {
     /// Random draws recorded so far: each gets a stream of its own.
     draws: u64,
     error: Option<Error>,
+    /// The source line that made the tape: a tape made there again will record much the same.
+    made_at: Option<&'static Location<'static>>,
     /// The checkpoint that is recorded now; 0 for none.
     checkpoint: u32,
     pub(crate) checkpoints: Vec<Checkpoint>,
@@ -99,22 +112,26 @@ pub(crate) struct Inner<T: Element> {
 
 impl<T: Element> Tape<T> {
     /// A tape that records; layers behave as in evaluation.
+    #[track_caller]
     pub fn new() -> Self {
         Tape::with(Mode::Recording, 0)
     }
 
     /// A tape that records; dropout is on, statistics are the batch's, and randomness is seeded: the same seed gives
     /// the same bits for any number of threads.
+    #[track_caller]
     pub fn training(seed: u64) -> Self {
         Tape::with(Mode::Training, seed)
     }
 
     /// A tape that keeps only what is asked for; gradients are refused with an error.
+    #[track_caller]
     pub fn inference() -> Self {
         Tape::with(Mode::Inference, 0)
     }
 
     /// A tape for a function of its own, with the mode and the seed of this one; its random draws come after this one's.
+    #[track_caller]
     pub(crate) fn aside(&self) -> Self {
         let tape = Tape::with(self.mode, self.seed);
         tape.inner.borrow_mut().draws = self.inner.borrow().draws;
@@ -127,11 +144,12 @@ impl<T: Element> Tape<T> {
         self.inner.borrow_mut().draws = draws;
     }
 
+    #[track_caller]
     pub(crate) fn with(mode: Mode, seed: u64) -> Self {
         static SERIAL: AtomicU64 = AtomicU64::new(1);
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         Tape {
-            inner: RefCell::new(recycle::take()),
+            inner: RefCell::new(recycle::take(Location::caller())),
             mode,
             seed,
             serial,
@@ -251,8 +269,7 @@ impl<T: Element> Tape<T> {
     pub fn fail(&self, error: Error) -> Var<'_, T> {
         let mut inner = self.inner.borrow_mut();
         let (location, scope) = inner.origin(Location::caller());
-        let scope = inner.scopes[scope as usize].clone();
-        inner.error.get_or_insert_with(|| error.at(location).scope(&scope));
+        inner.keep_error(error, location, scope);
         Var { tape: self, id: var::POISONED }
     }
 
@@ -291,7 +308,18 @@ impl<T: Element> Tape<T> {
     /// Records an op with parameters.
     #[track_caller]
     pub(crate) fn record_shared<'t>(&'t self, op: impl op::Op<T>, inputs: &[Var<'t, T>]) -> Var<'t, T> {
-        self.record(OpRef::Shared(Rc::new(op)), inputs)
+        match self.recorded(&op, inputs) {
+            Ok(node) => node,
+            Err(hash) => self.record_new(OpRef::Shared(Rc::new(op)), inputs, hash),
+        }
+    }
+
+    /// What differentiation may change besides adding nodes, as numbers: after recording something, whether it did.
+    pub(crate) fn marks(&self) -> [u64; 6] {
+        let inner = self.inner.borrow();
+        let counts = [inner.checkpoints.len(), inner.names.len(), inner.parameters.len(), inner.updates.len()];
+        let [checkpoints, names, parameters, updates] = counts.map(|count| count as u64);
+        [checkpoints, names, parameters, updates, inner.decisions.len() as u64, inner.draws]
     }
 
     /// The stream of the next random draw.
@@ -311,9 +339,13 @@ impl<T: Element> Inner<T> {
     /// A tape's memory before it has any.
     fn hollow() -> Self {
         Inner {
-            nodes: Vec::new(),
+            nodes: Nodes::new(),
             values: Vec::new(),
             table: HashTable::new(),
+            constants: HashTable::new(),
+            indices: Vec::new(),
+            first_of_user: None,
+            findings: Findings::default(),
             scopes: Vec::new(),
             scope: 0,
             names: FxHashMap::default(),
@@ -322,24 +354,20 @@ impl<T: Element> Inner<T> {
             decisions: Vec::new(),
             draws: 0,
             error: None,
+            made_at: None,
             checkpoint: 0,
             checkpoints: Vec::new(),
             origin: None,
         }
     }
 
-    fn new() -> Self {
-        Inner { scopes: vec!["".into()], ..Inner::hollow() }
+    fn new(made_at: &'static Location<'static>) -> Self {
+        Inner { scopes: vec!["".into()], made_at: Some(made_at), ..Inner::hollow() }
     }
 
     fn clear(&mut self) {
-        self.nodes.clear();
-        self.values.clear();
-        self.table.clear();
-        // Their names are not copied again by the next step.
-        if self.scopes.len() > MOST_SCOPES {
-            self.scopes.truncate(1);
-        }
+        self.rewind();
+        self.findings.rewind();
         self.scope = 0;
         self.names.clear();
         self.parameters.clear();
@@ -370,8 +398,19 @@ impl<T: Element> Inner<T> {
         before
     }
 
+    /// Keeps a mistake, unless one was made before.
+    fn keep_error(&mut self, error: Error, location: &'static Location<'static>, scope: u32) {
+        let scope = self.scopes[scope as usize].clone();
+        self.error.get_or_insert_with(|| error.at(location).scope(&scope));
+    }
+
+    /// The checkpoint that is recorded now; 0 for none.
+    pub(crate) fn checkpoint(&self) -> u32 {
+        self.checkpoint
+    }
+
     /// The source line and scope of what is recorded now.
-    fn origin(&self, caller: &'static Location<'static>) -> (&'static Location<'static>, u32) {
+    pub(crate) fn origin(&self, caller: &'static Location<'static>) -> (&'static Location<'static>, u32) {
         self.origin.unwrap_or((caller, self.scope))
     }
 

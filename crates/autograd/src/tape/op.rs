@@ -83,6 +83,12 @@ pub(crate) trait Op<T: Element>: Identity + Debug {
         false
     }
 
+    /// Whether it holds what a user made: it is then dropped with its tape, and what a later tape records is never taken for
+    /// it.
+    fn is_of_user(&self) -> bool {
+        false
+    }
+
     /// Whether derivatives may pass. Where not, the inputs count as not reached.
     fn is_differentiable(&self) -> bool {
         true

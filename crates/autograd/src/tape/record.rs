@@ -19,7 +19,8 @@ impl<T: Element> Tape<T> {
     /// A differentiable leaf.
     #[track_caller]
     pub fn input(&self, value: impl Into<Tensor<T>>) -> Var<'_, T> {
-        self.leaf(Kind::Input, value.into())
+        let value = value.into();
+        self.leaf(&mut self.inner.borrow_mut(), Kind::Input, value)
     }
 
     /// A leaf that is not differentiable.
@@ -29,33 +30,44 @@ impl<T: Element> Tape<T> {
         let mut hasher = FxHasher::default();
         hasher.write_usize(value.storage().address());
         let hash = hasher.finish();
-        let known = self.inner.borrow().find(hash, |inner, id| {
-            let node = &inner.nodes[id as usize];
-            matches!(node.kind, Kind::Constant)
-                && inner.values[id as usize].as_ref().is_some_and(|kept| kept.storage().same(value.storage()))
-                && node.shape == *value.shape()
+        let inner = &mut *self.inner.borrow_mut();
+        let known = inner.constants.find(hash, |&id| {
+            let kept = inner.values[id as usize].as_ref();
+            kept.is_some_and(|kept| kept.storage().same(value.storage()) && kept.shape() == value.shape())
         });
-        match known {
-            Some(id) => Var { tape: self, id },
-            None => self.hashed_leaf(Kind::Constant, value, hash),
+        if let Some(&id) = known {
+            return Var { tape: self, id };
         }
+        let leaf = self.leaf(inner, Kind::Constant, value);
+        if !leaf.is_poisoned() {
+            let nodes = &mut inner.nodes;
+            nodes[leaf.id as usize].hash = hash;
+            inner.constants.insert_unique(hash, leaf.id, |&id| nodes[id as usize].hash);
+        }
+        leaf
     }
 
     /// A number: a constant of shape `[]`.
     #[track_caller]
     pub fn scalar(&self, value: T) -> Var<'_, T> {
-        let mut hasher = FxHasher::default();
-        hasher.write_u64(value.to_f64().to_bits());
-        let hash = hasher.finish();
         let bits = value.to_f64().to_bits();
-        let known = self.inner.borrow().find(
-            hash,
-            |inner, id| matches!(inner.nodes[id as usize].kind, Kind::Scalar(kept) if kept.to_f64().to_bits() == bits),
-        );
-        match known {
-            Some(id) => Var { tape: self, id },
-            None => self.hashed_leaf(Kind::Scalar(value), Tensor::scalar(value), hash),
+        let inner = &mut *self.inner.borrow_mut();
+        let same = |node: &Node<T>| matches!(node.kind, Kind::Scalar(kept) if kept.to_f64().to_bits() == bits);
+        // Its value was kept.
+        if let Some(id) = inner.follow(Location::caller(), same) {
+            return Var { tape: self, id };
         }
+        let mut hasher = FxHasher::default();
+        hasher.write_u64(bits);
+        let hash = hasher.finish();
+        if let Some(id) = inner.find(hash, same) {
+            return Var { tape: self, id };
+        }
+        let tensor = Tensor::scalar(value);
+        let shape = tensor.shape().clone();
+        let leaf = self.push(inner, Kind::Scalar(value), SmallVec::new(), shape, Some(tensor), (hash, false));
+        inner.insert(leaf.id);
+        leaf
     }
 
     /// A differentiable leaf owned by a model. The same parameter used twice is one node; a frozen parameter or a
@@ -68,13 +80,26 @@ impl<T: Element> Tape<T> {
     /// The leaf of a parameter of which the identity and the value are known.
     #[track_caller]
     pub(crate) fn parameter_leaf(&self, parameter: ParamId, value: &Tensor<T>, trained: bool) -> Var<'_, T> {
-        if let Some(&id) = self.inner.borrow().parameters.get(&parameter) {
+        let inner = &mut *self.inner.borrow_mut();
+        if let Some(&id) = inner.parameters.get(&parameter) {
             return Var { tape: self, id };
         }
-        let leaf = self.leaf(Kind::Parameter(parameter), value.clone());
+        let same = |node: &Node<T>| {
+            matches!(node.kind, Kind::Parameter(_)) && node.active == trained && node.shape == *value.shape()
+        };
+        let leaf = match inner.follow(Location::caller(), same) {
+            Some(id) => {
+                // It may be that of another model.
+                inner.nodes[id as usize].kind = Kind::Parameter(parameter);
+                inner.values[id as usize] = Some(value.clone());
+                Var { tape: self, id }
+            }
+            None => {
+                let (kind, shape) = (Kind::Parameter(parameter), value.shape().clone());
+                self.push(inner, kind, SmallVec::new(), shape, Some(value.clone()), (0, trained))
+            }
+        };
         if !leaf.is_poisoned() {
-            let mut inner = self.inner.borrow_mut();
-            inner.nodes[leaf.id as usize].active = trained;
             inner.parameters.insert(parameter, leaf.id);
         }
         leaf
@@ -104,55 +129,86 @@ impl<T: Element> Tape<T> {
     /// Indices as an operand.
     #[track_caller]
     pub(crate) fn indices(&self, indices: IndexTensor) -> Var<'_, T> {
-        let shape = indices.shape().clone();
-        self.push(Kind::Indices(indices), SmallVec::new(), shape, None, 0, false)
-    }
-
-    #[track_caller]
-    fn leaf(&self, kind: Kind<T>, value: Tensor<T>) -> Var<'_, T> {
-        let active = matches!(kind, Kind::Input | Kind::Parameter(_));
-        let shape = value.shape().clone();
-        self.push(kind, SmallVec::new(), shape, Some(value), 0, active)
-    }
-
-    #[track_caller]
-    fn hashed_leaf(&self, kind: Kind<T>, value: Tensor<T>, hash: u64) -> Var<'_, T> {
-        let shape = value.shape().clone();
-        let leaf = self.push(kind, SmallVec::new(), shape, Some(value), hash, false);
-        self.inner.borrow_mut().insert(leaf.id);
+        let inner = &mut *self.inner.borrow_mut();
+        let same = |node: &Node<T>| matches!(node.kind, Kind::Indices(_)) && node.shape == *indices.shape();
+        let leaf = match inner.follow(Location::caller(), same) {
+            Some(id) => {
+                inner.nodes[id as usize].kind = Kind::Indices(indices);
+                Var { tape: self, id }
+            }
+            None => {
+                let shape = indices.shape().clone();
+                self.push(inner, Kind::Indices(indices), SmallVec::new(), shape, None, (0, false))
+            }
+        };
+        inner.indices.push(leaf.id);
         leaf
+    }
+
+    /// An input or a constant.
+    #[track_caller]
+    fn leaf<'t>(&'t self, inner: &mut Inner<T>, kind: Kind<T>, value: Tensor<T>) -> Var<'t, T> {
+        let active = matches!(kind, Kind::Input);
+        let same = |node: &Node<T>| {
+            std::mem::discriminant(&node.kind) == std::mem::discriminant(&kind) && node.shape == *value.shape()
+        };
+        if let Some(id) = inner.follow(Location::caller(), same) {
+            inner.values[id as usize] = Some(value);
+            return Var { tape: self, id };
+        }
+        let shape = value.shape().clone();
+        self.push(inner, kind, SmallVec::new(), shape, Some(value), (0, active))
     }
 
     /// Records an op: infers the shape, or keeps the first error.
     #[track_caller]
     pub(crate) fn record<'t>(&'t self, op: OpRef<T>, inputs: &[Var<'t, T>]) -> Var<'t, T> {
-        if let Some(poisoned) = inputs.iter().find(|input| input.is_poisoned()) {
-            // A mistake made on another tape is one of this tape from now on: a poisoned Var has an error on its tape.
-            return match poisoned.tape.first_error() {
-                Err(error) if !std::ptr::eq(self, poisoned.tape) => self.fail(error),
-                _ => Var { tape: self, id: POISONED },
-            };
+        match self.recorded(&*op, inputs) {
+            Ok(node) => node,
+            Err(hash) => self.record_new(op, inputs, hash),
         }
-        if inputs.iter().any(|input| !std::ptr::eq(self, input.tape)) {
-            return self.fail(mixed_tapes().op(op.name()));
+    }
+
+    /// The node of an op of some inputs, where it is on the tape or was recorded here last time; or what comes of inputs
+    /// that can't be had. Else its hash.
+    #[track_caller]
+    pub(super) fn recorded<'t>(
+        &'t self,
+        op: &dyn Op<T>,
+        inputs: &[Var<'t, T>],
+    ) -> std::result::Result<Var<'t, T>, u64> {
+        if inputs.iter().any(|input| input.is_poisoned() || !std::ptr::eq(self, input.tape)) {
+            return Ok(self.refuse(op, inputs));
         }
-        let ids: SmallVec<[u32; 4]> = inputs.iter().map(|input| input.id).collect();
+        let inner = &mut *self.inner.borrow_mut();
+        let same = |node: &Node<T>| {
+            matches!(&node.kind, Kind::Op(known)
+                if node.inputs.iter().eq(inputs.iter().map(|input| &input.id)) && known.same(op.as_any()))
+        };
+        if let Some(id) = inner.follow(Location::caller(), same) {
+            return Ok(Var { tape: self, id });
+        }
         let mut hasher = FxHasher::default();
         op.feed(&mut hasher);
-        ids.iter().for_each(|&id| hasher.write_u32(id));
+        inputs.iter().for_each(|input| hasher.write_u32(input.id));
         let hash = hasher.finish();
-        let found = self.inner.borrow().find(hash, |inner, id| {
-            let node = &inner.nodes[id as usize];
-            node.inputs == ids && matches!(&node.kind, Kind::Op(known) if known.same(op.as_any()))
-        });
-        if let Some(id) = found {
-            return Var { tape: self, id };
-        }
+        inner.find(hash, same).map(|id| Var { tape: self, id }).ok_or(hash)
+    }
+
+    /// Records an op that is not on the tape.
+    #[track_caller]
+    pub(super) fn record_new<'t>(&'t self, op: OpRef<T>, inputs: &[Var<'t, T>], hash: u64) -> Var<'t, T> {
+        let ids: SmallVec<[u32; 4]> = inputs.iter().map(|input| input.id).collect();
         match self.infer(&op, &ids) {
             Err(error) => self.fail(error.op(op.name())),
             Ok((shape, active)) => {
-                let node = self.push(Kind::Op(op), ids, shape, None, hash, active);
-                self.inner.borrow_mut().insert(node.id);
+                let inner = &mut *self.inner.borrow_mut();
+                let of_user = op.is_of_user();
+                let node = self.push(inner, Kind::Op(op), ids, shape, None, (hash, active));
+                inner.insert(node.id);
+                if of_user && !node.is_poisoned() {
+                    inner.first_of_user.get_or_insert(node.id);
+                }
                 node
             }
         }
@@ -184,6 +240,20 @@ impl<T: Element> Tape<T> {
         Some(self.record(whole, &operands))
     }
 
+    /// What an op gives of inputs that follow from a mistake, or are on another tape.
+    #[cold]
+    #[track_caller]
+    fn refuse<'t>(&'t self, op: &dyn Op<T>, inputs: &[Var<'t, T>]) -> Var<'t, T> {
+        match inputs.iter().find(|input| input.is_poisoned()) {
+            // A mistake made on another tape is one of this tape from now on: a poisoned Var has an error on its tape.
+            Some(poisoned) => match poisoned.tape.first_error() {
+                Err(error) if !std::ptr::eq(self, poisoned.tape) => self.fail(error),
+                _ => Var { tape: self, id: POISONED },
+            },
+            None => self.fail(mixed_tapes().op(op.name())),
+        }
+    }
+
     fn infer(&self, op: &OpRef<T>, ids: &[u32]) -> Result<(Shape, bool)> {
         let inner = self.inner.borrow();
         let shapes: SmallVec<[&Shape; 4]> = ids.iter().map(|&id| &inner.nodes[id as usize].shape).collect();
@@ -193,22 +263,24 @@ impl<T: Element> Tape<T> {
         Ok((shape, active))
     }
 
+    /// Adds a node; the hash and whether a differentiable leaf is reached come last.
     #[track_caller]
-    fn push(
-        &self,
+    fn push<'t>(
+        &'t self,
+        inner: &mut Inner<T>,
         kind: Kind<T>,
         inputs: SmallVec<[u32; 4]>,
         shape: Shape,
         value: Option<Tensor<T>>,
-        hash: u64,
-        active: bool,
-    ) -> Var<'_, T> {
-        let mut inner = self.inner.borrow_mut();
-        let Some(id) = u32::try_from(inner.nodes.len()).ok().filter(|&id| id < POISONED) else {
-            drop(inner);
-            return self.fail(Error::new(ErrorKind::Argument, "a tape holds at most 4294967295 nodes"));
-        };
+        (hash, active): (u64, bool),
+    ) -> Var<'t, T> {
         let (location, scope) = inner.origin(Location::caller());
+        let Some(id) = u32::try_from(inner.nodes.len()).ok().filter(|&id| id < POISONED) else {
+            let error = Error::new(ErrorKind::Argument, "a tape holds at most 4294967295 nodes");
+            inner.keep_error(error, location, scope);
+            return Var { tape: self, id: POISONED };
+        };
+        inner.forget_ahead();
         let checkpoint = inner.checkpoint;
         inner.nodes.push(Node { kind, inputs, shape, location, scope, active, hash, checkpoint });
         inner.values.push(value);
@@ -217,8 +289,10 @@ impl<T: Element> Tape<T> {
 }
 
 impl<T: Element> Inner<T> {
-    fn find(&self, hash: u64, same: impl Fn(&Self, u32) -> bool) -> Option<u32> {
-        self.table.find(hash, |&id| self.nodes[id as usize].hash == hash && same(self, id)).copied()
+    fn find(&self, hash: u64, same: impl Fn(&Node<T>) -> bool) -> Option<u32> {
+        // Nodes ahead are not on the tape.
+        let is_it = |&id: &u32| self.nodes.get(id as usize).is_some_and(|node| node.hash == hash && same(node));
+        self.table.find(hash, is_it).copied()
     }
 
     fn insert(&mut self, id: u32) {

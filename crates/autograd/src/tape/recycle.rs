@@ -1,8 +1,9 @@
 //! The memory of tapes that are gone, for the tapes to come: a training step that makes its tape anew allocates nothing
-//! for it.
+//! for it, and is recorded over the step before.
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::panic::Location;
 use std::thread::LocalKey;
 
 use super::Inner;
@@ -12,7 +13,7 @@ use crate::kernels::number::Element;
 const MOST_NODES: usize = 1 << 18;
 
 /// Tapes that wait on a thread at most.
-const MOST_TAPES: usize = 4;
+const MOST_TAPES: usize = 8;
 
 type Waiting<T> = RefCell<Vec<Inner<T>>>;
 
@@ -26,10 +27,24 @@ fn waiting<T: Element>() -> Option<&'static LocalKey<Waiting<T>>> {
     lists.into_iter().find_map(|list| list.downcast_ref())
 }
 
-/// Memory for a tape.
-pub(super) fn take<T: Element>() -> Inner<T> {
-    let waiting = waiting::<T>().and_then(|key| key.try_with(|list| list.borrow_mut().pop()).ok().flatten());
-    waiting.unwrap_or_else(Inner::new)
+/// Memory for a tape that is made at a source line: that of the last tape which was made there, if there was one. Else
+/// the oldest, when as many wait as may.
+pub(super) fn take<T: Element>(made_at: &'static Location<'static>) -> Inner<T> {
+    let chosen = |list: &Waiting<T>| {
+        let list = &mut *list.borrow_mut();
+        let same = |inner: &Inner<T>| inner.made_at.is_some_and(|place| std::ptr::eq(place, made_at));
+        match list.iter().rposition(same) {
+            Some(place) => Some(list.remove(place)),
+            None if list.len() == MOST_TAPES => {
+                let mut oldest = list.remove(0);
+                oldest.made_at = Some(made_at);
+                Some(oldest)
+            }
+            None => None,
+        }
+    };
+    let waiting = waiting::<T>().and_then(|key| key.try_with(chosen).ok().flatten());
+    waiting.unwrap_or_else(|| Inner::new(made_at))
 }
 
 /// Keeps the memory of a tape, unless it is large or others wait already.

@@ -34,6 +34,11 @@ impl IndexTensor {
         Ok(IndexTensor { shape, values: values.into() })
     }
 
+    /// No indices; allocates nothing.
+    pub(crate) fn empty() -> Self {
+        IndexTensor { shape: Shape::from([0]), values: Arc::default() }
+    }
+
     /// The length of every axis.
     pub fn shape(&self) -> &Shape {
         &self.shape

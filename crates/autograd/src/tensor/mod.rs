@@ -75,15 +75,25 @@ impl<T: Element> Tensor<T> {
         self.storage.make_mut()
     }
 
-    /// Rewrites all elements: in place, or from the old ones into recycled memory where another tensor shares them.
-    pub(crate) fn update_with(&mut self, update: impl FnOnce(Option<&[T]>, &mut [T])) {
+    /// All elements for being rewritten: in place, or with the old ones beside recycled memory where another tensor shares
+    /// them.
+    pub(crate) fn rewrite(&mut self) -> (Option<Self>, &mut [T]) {
+        let mut old = None;
         if self.storage.is_shared() {
-            let mut fresh = Storage::unspecified(self.storage.len());
-            update(Some(&self.storage), fresh.make_mut());
-            self.storage = fresh;
-        } else {
-            update(None, self.storage.make_mut());
+            let fresh = Storage::unspecified(self.storage.len());
+            old = Some(Tensor { shape: self.shape.clone(), storage: std::mem::replace(&mut self.storage, fresh) });
         }
+        (old, self.storage.make_mut())
+    }
+
+    /// A tensor whose memory is to come.
+    pub(crate) fn without_memory(shape: Shape) -> Self {
+        Tensor { shape, storage: Storage::default() }
+    }
+
+    /// Exchanges the memory: until it is exchanged back, the tensor may be without.
+    pub(crate) fn exchange(&mut self, storage: &mut Storage<T>) {
+        std::mem::swap(&mut self.storage, storage);
     }
 
     /// A copy of the elements in row-major order.

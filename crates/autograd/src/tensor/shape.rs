@@ -14,14 +14,23 @@ use crate::error::{Error, ErrorKind, Result};
 /// let shape = Shape::from([2, 3]);
 /// assert_eq!((shape.len(), shape.volume(), shape.to_string()), (2, 6, "[2, 3]".to_string()));
 /// ```
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Default, PartialEq, Eq, Hash)]
 pub struct Shape(SmallVec<[usize; 4]>);
+
+impl Clone for Shape {
+    // The lengths are copied as they lie, not one by one.
+    #[inline]
+    fn clone(&self) -> Self {
+        Shape(SmallVec::from_slice(&self.0))
+    }
+}
 
 /// A list of axes.
 pub(crate) type Axes = SmallVec<[usize; 4]>;
 
 impl Shape {
     /// The number of elements: the product of the axes, 1 for a number.
+    #[inline]
     pub fn volume(&self) -> usize {
         self.0.iter().product()
     }
@@ -113,6 +122,7 @@ impl Shape {
 
 impl Deref for Shape {
     type Target = [usize];
+    #[inline]
     fn deref(&self) -> &[usize] {
         &self.0
     }

@@ -68,6 +68,7 @@ impl<T: Element> Storage<T> {
     }
 
     /// The memory taken out; what is left is empty.
+    #[inline]
     pub(crate) fn take(&mut self) -> Self {
         Storage(self.0.take())
     }
@@ -79,12 +80,14 @@ impl<T: Element> Storage<T> {
     }
 
     /// Whether another tensor has the same memory.
+    #[inline]
     pub(crate) fn is_shared(&mut self) -> bool {
         // There are no weak owners, and no owner can be added while this one is borrowed for writing.
         self.0.as_ref().is_some_and(|buffer| Arc::strong_count(buffer) > 1)
     }
 
     /// The values for writing; copied first where another tensor shares them.
+    #[inline]
     pub(crate) fn make_mut(&mut self) -> &mut [T] {
         if self.is_shared() {
             *self = Storage::from_slice(self);
@@ -110,6 +113,7 @@ impl<T: Element> Storage<T> {
 }
 
 impl<T: Element> Default for Storage<T> {
+    #[inline]
     fn default() -> Self {
         Storage(None)
     }
@@ -117,33 +121,43 @@ impl<T: Element> Default for Storage<T> {
 
 impl<T: Element> Deref for Storage<T> {
     type Target = [T];
+    #[inline]
     fn deref(&self) -> &[T] {
         self.0.as_ref().map_or(&[], |buffer| buffer)
     }
 }
 
 impl<T: Element> Clone for Storage<T> {
+    #[inline]
     fn clone(&self) -> Self {
         Storage(self.0.clone())
     }
 }
 
 impl<T: Element> Drop for Storage<T> {
+    #[inline]
     fn drop(&mut self) {
-        let Some(mut buffer) = self.0.take() else { return };
-        let (length, bytes) = (buffer.len(), buffer.len() * size_of::<T>());
-        if Arc::get_mut(&mut buffer).is_none() {
-            return;
+        if let Some(buffer) = self.0.take() {
+            give_back(buffer);
         }
-        // At the end of a thread its list may be gone: then the buffer is freed as any other.
-        let _ = waiting::<T>().map(|key| {
-            key.try_with(|list| {
-                let Ok(mut list) = list.try_borrow_mut() else { return };
-                if list.bytes + bytes <= WAITING_BYTES {
-                    list.bytes += bytes;
-                    list.by_length.entry(length).or_default().push(buffer);
-                }
-            })
-        });
     }
+}
+
+/// Lets go of memory; the last owner puts it on the waiting list.
+#[inline(never)]
+fn give_back<T: Element>(mut buffer: Arc<Buffer<T>>) {
+    let (length, bytes) = (buffer.len(), buffer.len() * size_of::<T>());
+    if Arc::get_mut(&mut buffer).is_none() {
+        return;
+    }
+    // At the end of a thread its list may be gone: then the buffer is freed as any other.
+    let _ = waiting::<T>().map(|key| {
+        key.try_with(|list| {
+            let Ok(mut list) = list.try_borrow_mut() else { return };
+            if list.bytes + bytes <= WAITING_BYTES {
+                list.bytes += bytes;
+                list.by_length.entry(length).or_default().push(buffer);
+            }
+        })
+    });
 }

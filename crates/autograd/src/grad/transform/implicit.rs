@@ -367,6 +367,10 @@ impl<T: Element> Op<T> for Solve<T> {
         Ok(())
     }
 
+    fn is_of_user(&self) -> bool {
+        true
+    }
+
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
         let tape = call.output.tape;
         let (equation, used) = match self.equation.adjoint(call) {
