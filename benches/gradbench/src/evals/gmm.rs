@@ -190,7 +190,8 @@ impl Objective for Gmm {
         if self.n == 0 {
             return crate::ways::compiled(self);
         }
-        let term = |x: &[Traced], row: &[Traced]| self.point_term(&self.shared(x), |i| row[i], &mut Buffers::new(&self));
+        let term =
+            |x: &[Traced], row: &[Traced]| self.point_term(&self.shared(x), |i| row[i], &mut Buffers::new(&self));
         let mut sum = MapReduce::record(parameters, &self.x[..self.d], term).map_err(words)?;
         let mut prior = vec![0.0; parameters.len()];
         Ok(Box::new(move |out| {
