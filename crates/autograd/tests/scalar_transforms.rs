@@ -1,8 +1,10 @@
 //! Derivatives of functions: transforms, nesting, statements, sums of terms, long recursions.
 
+use std::cell::Cell;
+
 use wengert_autograd::Real;
 use wengert_autograd::scalar::{
-    Dual, Scalar, Tape, Var, checkpointed_loop, derivative, dot, grad, hessian, hvp, jacobian, linear_combination,
+    Dual, Scalar, Tape, Var, checkpointed_loop, checkpointed_loop_within, derivative, dot, grad, hessian, hvp, jacobian, linear_combination,
     logsumexp, sqnorm, sum, value_and_grad,
 };
 
@@ -261,4 +263,91 @@ fn bad_numbers_give_numbers() {
     assert!(grad(|_| Var::constant(1.0), &[]).is_empty());
     assert_eq!(jacobian(|_| vec![], &[1.0]).dim(), (0, 1));
     assert_eq!(hessian(|_| Var::constant(1.0.into()), &[]).dim(), (0, 0));
+}
+
+/// The fewest runs of steps with which `length` steps can be reversed, by trying every place for the next kept state.
+fn fewest_runs(length: usize, snapshots: usize, known: &mut Vec<Vec<Option<usize>>>) -> usize {
+    if length <= 1 {
+        return 0;
+    }
+    if snapshots == 1 {
+        return length * (length - 1) / 2;
+    }
+    if let Some(runs) = known[length][snapshots] {
+        return runs;
+    }
+    let through = |next, known: &mut _| {
+        next + fewest_runs(length - next, snapshots - 1, known) + fewest_runs(next, snapshots, known)
+    };
+    let runs = (1..length).map(|next| through(next, known)).min().expect("two steps at least");
+    known[length][snapshots] = Some(runs);
+    runs
+}
+
+fn counted<'t>(x: &[Var<'t>], [runs, recorded]: [&Cell<usize>; 2]) -> Vec<Var<'t>> {
+    let count = if x[0].is_constant() { runs } else { recorded };
+    count.set(count.get() + 1);
+    vec![x[0].sin()]
+}
+
+#[test]
+fn no_schedule_of_checkpoints_runs_fewer_steps() {
+    let known = &mut vec![vec![None; 8]; 62];
+    for (snapshots, steps) in (1..8).flat_map(|snapshots| (0..60).map(move |steps| (snapshots, steps))) {
+        let (runs, recorded) = (Cell::new(0), Cell::new(0));
+        let tape = Tape::new();
+        let x = tape.var(0.5);
+        let step = |_: usize, x: &[_], _: &[_]| counted(x, [&runs, &recorded]);
+        let end = checkpointed_loop_within(snapshots, &[x], &[], steps, step, |x, _| x[0]).expect("one state");
+        let direct = (0..steps).fold(x, |x, _| x.sin());
+        assert_eq!((end.value(), end.backward().wrt(x)), (direct.value(), direct.backward().wrt(x)));
+        assert_eq!(recorded.get(), steps);
+        assert_eq!(runs.get(), fewest_runs(steps + 1, snapshots, known), "{snapshots} {steps}");
+    }
+}
+
+/// The number of runs that Griewank and Walther state: `r l - (c + r)! / ((c + 1)! (r - 1)!)` for `l` steps.
+#[test]
+fn checkpoints_of_long_loops_run_as_often_as_stated() {
+    for (snapshots, steps, runs) in [
+        (8, 12_869, 8 * 12_870 - 11_440),                     // 16! / (9! 7!)
+        (1000, 501_500, 2 * 501_501 - 1002),                  // the most steps for two runs each: 1002 · 1001 / 2
+        (3, 34, 4 * 35 - 35),                                 // 7! / (4! 3!)
+    ] {
+        let (count, recorded) = (Cell::new(0), Cell::new(0));
+        let tape = Tape::new();
+        let x = tape.var(0.5);
+        let step = |_: usize, x: &[_], _: &[_]| counted(x, [&count, &recorded]);
+        let end = checkpointed_loop_within(snapshots, &[x], &[], steps, step, |x, _| x[0]).expect("one state");
+        assert!(end.value() > 0.0 && end.backward().wrt(x) > 0.0);
+        assert_eq!((count.get(), recorded.get()), (runs, steps));
+    }
+}
+
+#[test]
+fn checkpoints_that_are_forbidden_and_loops_of_constants() {
+    let tape = Tape::new();
+    let x = tape.var(2.0);
+    let error = checkpointed_loop_within(0, &[x], &[], 3, |_, x, _| x.to_vec(), |x, _| x[0]).expect_err("none");
+    assert!(error.to_string().contains("no state may be kept"), "{error}");
+    let end = checkpointed_loop_within(2, &[Var::constant(2.0)], &[], 5, |_, x, _| vec![x[0] + 1.0], |x, _| x[0] * x[0]);
+    let end = end.expect("one state");
+    assert_eq!((end.value(), end.is_constant()), (49.0, true));
+}
+
+#[test]
+fn tanh_is_that_of_the_standard_library() {
+    let mut size = 1e-9;
+    while size < 30.0 {
+        for x in [size, -size] {
+            let (y, expected) = (Var::constant(x).tanh().value(), x.tanh());
+            // Both err by about one unit in the last place.
+            assert!((y - expected).abs() <= 4.0 * f64::EPSILON * expected.abs(), "tanh {x} is {y}, not {expected}");
+        }
+        size *= 1.0007;
+    }
+    for x in [0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, 5e-324, 800.0] {
+        assert_eq!(Var::constant(x).tanh().value().to_bits(), x.tanh().to_bits(), "{x}");
+    }
+    assert!(Var::constant(f64::NAN).tanh().value().is_nan());
 }

@@ -5,8 +5,9 @@
 //! Its own place is that of its result, so no result is stored, and an operation takes 24 bytes in `f64`. Record 0
 //! stands for everything that has no derivative.
 //!
-//! A record can be *joined*: then the record before it is a further operand, with the partial derivative 1. Operations of a
-//! few operands are chains of joined records.
+//! A record can be *joined*: then the record before it, which is no result of its own, is a further operand, with the
+//! partial derivative 1. Operations of a few operands are chains of joined records. Or it can have a *summand*: a further
+//! operand with the partial derivative 1, whose place is in a column of its own. That is `a b + c`, in 28 bytes.
 
 use std::cell::Cell;
 
@@ -14,10 +15,10 @@ use super::number::Scalar;
 
 /// Records before the first growth.
 const FIRST: usize = 256;
-/// The bit in the first link of a joined record.
-const JOINED: u32 = 1 << 31;
+/// The bit in the first link of a joined record, and in the second link of one with a summand.
+const MARK: u32 = 1 << 31;
 /// Records that the other bits reach.
-const MOST: usize = JOINED as usize - 1;
+const MOST: usize = MARK as usize - 1;
 
 /// What a tape says that has no number left.
 const FULL: &str = "scalar tape: full, 2147483647 records are the most that it can number; split sums with `Tape::sum`, and recursions with `scalar::checkpointed_loop`";
@@ -26,17 +27,20 @@ const FULL: &str = "scalar tape: full, 2147483647 records are the most that it c
 pub(super) struct Columns<T> {
     links: Cell<*mut [u32; 2]>,
     partials: Cell<*mut [T; 2]>,
+    /// The summands, in the order of their records. There is room for one a record.
+    summands: Cell<*mut u32>,
     len: Cell<usize>,
+    summed: Cell<usize>,
     /// Where the next slow push is, so that a push compares once: at the capacity, or at the first blank record.
     limit: Cell<usize>,
-    /// Of both columns. The allocations are at least this large.
+    /// Of all columns. The allocations are at least this large.
     capacity: Cell<usize>,
     /// How many records at the beginning are known to be those of variables, forgotten ones included.
     blank: Cell<usize>,
     /// How many of them are not forgotten.
     leaves: Cell<usize>,
     /// The exact capacities of the allocations.
-    allocated: Cell<[usize; 2]>,
+    allocated: Cell<[usize; 3]>,
 }
 
 // SAFETY: the columns own their allocations, and all access goes through `&self` of a type that is not `Sync`.
@@ -48,12 +52,14 @@ impl<T: Copy> Columns<T> {
         let columns = Columns {
             links: Cell::new(std::ptr::null_mut()),
             partials: Cell::new(std::ptr::null_mut()),
+            summands: Cell::new(std::ptr::null_mut()),
             len: Cell::new(0),
+            summed: Cell::new(0),
             limit: Cell::new(0),
             capacity: Cell::new(0),
             blank: Cell::new(0),
             leaves: Cell::new(0),
-            allocated: Cell::new([0, 0]),
+            allocated: Cell::new([0, 0, 0]),
         };
         columns.reserve(capacity.saturating_add(1));
         columns.push_leaves(zero, 1);
@@ -76,6 +82,28 @@ impl<T: Copy> Columns<T> {
         }
         self.len.set(place + 1);
         place as u32
+    }
+
+    /// Appends a record with a summand, and gives its place. All operands have records.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn push_summed(&self, [first, second, summand]: [u32; 3], partials: [T; 2]) -> u32 {
+        let place = self.push([first, second | MARK], partials);
+        // SAFETY: the record has one summand.
+        unsafe { self.add_summand(summand) };
+        place
+    }
+
+    /// Appends a summand.
+    ///
+    /// # Safety
+    /// It must be of a record for which there is room, at most one for each.
+    #[inline(always)]
+    unsafe fn add_summand(&self, summand: u32) {
+        let summed = self.summed.get();
+        // SAFETY: one a record at most, so there is room for this one as for its record.
+        unsafe { self.summands.get().add(summed).write(summand) };
+        self.summed.set(summed + 1);
     }
 
     /// Appends an operation of some operands, at most `most`. Operands without a record, and partials that are exactly 0,
@@ -108,17 +136,23 @@ impl<T: Copy> Columns<T> {
             if count < 2 {
                 return Joined { count, last };
             }
-            if count == 3 && last.0 as usize == place - 1 && last.1.is_exactly(1.0) {
-                // A sum that goes on.
-                links.write(*links | JOINED);
-                count = 2;
-            } else if count % 2 == 1 {
-                links.add(count).write(0);
-                partials.add(count).write(T::of(0.0));
+            if count % 2 == 1 {
+                // The odd one takes a record of its own, unless it can be a summand.
+                let first = (*links, *partials);
+                if last.1.is_exactly(1.0) || first.1.is_exactly(1.0) {
+                    let (summand, other) = if last.1.is_exactly(1.0) { (last, first) } else { (first, last) };
+                    (links.write(other.0), partials.write(other.1));
+                    self.add_summand(summand.0);
+                    links.add(1).write(*links.add(1) | MARK);
+                    count -= 1;
+                } else {
+                    links.add(count).write(0);
+                    partials.add(count).write(T::of(0.0));
+                }
             }
             for record in 1..count.div_ceil(2) {
                 let link = links.add(2 * record);
-                link.write(*link | JOINED);
+                link.write(*link | MARK);
             }
         }
         let end = place + count.div_ceil(2);
@@ -181,19 +215,28 @@ impl<T: Copy> Columns<T> {
     /// Memory for so many records in all.
     #[track_caller]
     fn reserve(&self, capacity: usize) {
-        let (len, [first, second]) = (self.len.get(), self.allocated.get());
+        let (len, summed, [first, second, third]) = (self.len.get(), self.summed.get(), self.allocated.get());
         // SAFETY: the pointers and capacities are those of vectors taken apart below, or null and 0.
-        let (mut links, mut partials) =
-            unsafe { (rebuilt(self.links.get(), len, first), rebuilt(self.partials.get(), len, second)) };
-        let additional = capacity.saturating_sub(len);
-        let enough = links.try_reserve_exact(additional).and_then(|()| partials.try_reserve_exact(additional));
-        self.allocated.set([links.capacity(), partials.capacity()]);
-        self.capacity.set(links.capacity().min(partials.capacity()).min(MOST));
+        let (mut links, mut partials, mut summands) = unsafe {
+            (
+                rebuilt(self.links.get(), len, first),
+                rebuilt(self.partials.get(), len, second),
+                rebuilt(self.summands.get(), summed, third),
+            )
+        };
+        let enough = links
+            .try_reserve_exact(capacity.saturating_sub(len))
+            .and_then(|()| partials.try_reserve_exact(capacity.saturating_sub(len)))
+            .and_then(|()| summands.try_reserve_exact(capacity.saturating_sub(summed)));
+        let allocated = [links.capacity(), partials.capacity(), summands.capacity()];
+        self.allocated.set(allocated);
+        self.capacity.set(allocated.into_iter().fold(MOST, usize::min));
         self.links.set(links.as_mut_ptr());
         self.partials.set(partials.as_mut_ptr());
-        std::mem::forget((links, partials));
+        self.summands.set(summands.as_mut_ptr());
+        std::mem::forget((links, partials, summands));
         if enough.is_err() {
-            let size = size_of::<[u32; 2]>() + size_of::<[T; 2]>();
+            let size = size_of::<[u32; 2]>() + size_of::<[T; 2]>() + size_of::<u32>();
             panic!(
                 "scalar tape: no memory for {capacity} records of {size} bytes; split sums with `Tape::sum`, and recursions with `scalar::checkpointed_loop`"
             );
@@ -206,8 +249,19 @@ impl<T: Copy> Columns<T> {
         self.len.get()
     }
 
+    /// How many summands there are.
+    pub(super) fn summed(&self) -> usize {
+        self.summed.get()
+    }
+
     /// Forgets the records from `len` on, never record 0. The memory stays.
     pub(super) fn truncate(&self, len: usize) {
+        let summed = match len <= self.leaves.get() {
+            // Variables have none.
+            true => 0,
+            false => self.records(|records| records.summed(len.min(self.len.get()))),
+        };
+        self.summed.set(summed);
         self.len.set(self.len.get().min(len.max(1)));
         self.leaves.set(self.leaves.get().min(self.len.get()));
         self.set_limit();
@@ -218,18 +272,54 @@ impl<T: Copy> Columns<T> {
         self.capacity.get()
     }
 
-    /// Links and partials of all records. `read` must not push.
+    /// All records. `read` must not push.
     #[inline(always)]
-    pub(super) fn records<R>(&self, read: impl FnOnce(&[[u32; 2]], &[[T; 2]]) -> R) -> R {
+    pub(super) fn records<R>(&self, read: impl FnOnce(Records<'_, T>) -> R) -> R {
         let len = self.len.get();
-        // SAFETY: len records were written to both columns. The caller doesn't push in `read`; `Columns` is private to
-        // the scalar side, and no arithmetic of the user's runs there.
+        // SAFETY: len records were written to both columns, and so many summands. The caller doesn't push in `read`;
+        // `Columns` is private to the scalar side, and no arithmetic of the user's runs there.
         unsafe {
-            read(
-                std::slice::from_raw_parts(self.links.get(), len),
-                std::slice::from_raw_parts(self.partials.get(), len),
-            )
+            read(Records {
+                links: std::slice::from_raw_parts(self.links.get(), len),
+                partials: std::slice::from_raw_parts(self.partials.get(), len),
+                summands: std::slice::from_raw_parts(self.summands.get(), self.summed.get()),
+            })
         }
+    }
+}
+
+/// The records of a tape, to be read.
+#[derive(Clone, Copy)]
+pub(super) struct Records<'a, T> {
+    pub(super) links: &'a [[u32; 2]],
+    pub(super) partials: &'a [[T; 2]],
+    summands: &'a [u32],
+}
+
+impl<T> Records<'_, T> {
+    /// How many of the first `end` records have a summand.
+    pub(super) fn summed(&self, end: usize) -> usize {
+        self.summands.len() - self.links[end..].iter().filter(|links| links[1] & MARK != 0).count()
+    }
+
+    /// Whether there is such a record, and it is joined to the one before.
+    #[inline(always)]
+    pub(super) fn is_joined(&self, place: usize) -> bool {
+        self.links.get(place).is_some_and(|links| links[0] & MARK != 0)
+    }
+
+    /// Whether a record has a summand.
+    pub(super) fn has_summand(&self, place: usize) -> bool {
+        self.links[place][1] & MARK != 0
+    }
+
+    /// The operands of a record, 0 for none: its own two, the record before it where it is joined, and the summand, of
+    /// which `summed` belong to the records before.
+    #[inline(always)]
+    pub(super) fn operands(&self, place: usize, summed: usize) -> [u32; 4] {
+        let [first, second] = self.links[place];
+        let before = if first & MARK == 0 { 0 } else { place as u32 - 1 };
+        [first & !MARK, second & !MARK, before, if second & MARK == 0 { 0 } else { self.summands[summed] }]
     }
 }
 
@@ -241,37 +331,36 @@ pub(super) struct Joined<T> {
     pub(super) last: (u32, T),
 }
 
-/// The operands of a record, 0 for none: two of its own, and the record before it where it is joined.
-#[inline(always)]
-pub(super) fn operands(place: usize, [first, second]: [u32; 2]) -> [u32; 3] {
-    [first & !JOINED, second, if first & JOINED != 0 { place as u32 - 1 } else { 0 }]
-}
-
-impl<T: Scalar> Columns<T> {
+impl<T: Scalar> Records<'_, T> {
     /// One stretch of the reverse sweep: from record `high` down to above record `low`, each record passes its adjoint,
-    /// times the partials, to its operands. What is exactly zero isn't passed on.
-    ///
-    /// Links that are not below their own record are not followed.
+    /// times the partials, to its operands. What is exactly zero isn't passed on. The records up to `high` have `summed`
+    /// summands; those up to `low` as many as is returned.
     #[inline(always)]
     pub(super) fn sweep<const L: usize>(
-        links: &[[u32; 2]],
-        partials: &[[T; 2]],
+        &self,
         adjoints: &mut [[T; L]],
         low: usize,
         high: usize,
-    ) {
+        mut summed: usize,
+    ) -> usize {
+        let Records { links, partials, summands } = *self;
         assert!(high < links.len() && high < partials.len() && high < adjoints.len());
         for place in (low + 1..=high).rev() {
             // SAFETY: place <= high, which is below all three lengths.
-            let adjoint = unsafe { *adjoints.get_unchecked(place) };
+            let (adjoint, [first, second]) = unsafe { (*adjoints.get_unchecked(place), *links.get_unchecked(place)) };
+            let summand = if second & MARK == 0 {
+                None
+            } else {
+                summed -= 1;
+                Some(summands[summed] as usize)
+            };
             if (0..L).all(|lane| adjoint[lane].is_exactly(0.0)) {
                 continue;
             }
             // SAFETY: as above.
-            let ([first, second], [by_first, by_second]) =
-                unsafe { (*links.get_unchecked(place), *partials.get_unchecked(place)) };
-            let (joined, first) = (first & JOINED != 0, first & !JOINED);
-            debug_assert!((first as usize) < place && (second as usize) < place);
+            let [by_first, by_second] = unsafe { *partials.get_unchecked(place) };
+            let (joined, first, second) = (first & MARK != 0, first & !MARK, second & !MARK);
+            debug_assert!((first as usize) < place && (second as usize) < place && summand.is_none_or(|s| s < place));
             // SAFETY: the operands of a record were recorded before it, so their places are below `place`; before a joined
             // record there is one.
             unsafe {
@@ -280,13 +369,23 @@ impl<T: Scalar> Columns<T> {
                 if second != 0 {
                     pass_on(adjoints.get_unchecked_mut(second as usize), adjoint, by_second);
                 }
+                if let Some(summand) = summand {
+                    add(adjoints.get_unchecked_mut(summand), adjoint);
+                }
                 if joined {
-                    let before = adjoints.get_unchecked_mut(place - 1);
-                    *before = std::array::from_fn(|lane| before[lane] + adjoint[lane]);
+                    // Nothing else adds to what is no result of its own.
+                    *adjoints.get_unchecked_mut(place - 1) = adjoint;
                 }
             }
         }
+        summed
     }
+}
+
+/// `operand += adjoint`, lane by lane.
+#[inline(always)]
+fn add<T: Scalar, const L: usize>(operand: &mut [T; L], adjoint: [T; L]) {
+    *operand = std::array::from_fn(|lane| operand[lane] + adjoint[lane]);
 }
 
 /// `operands[i] += adjoint * partials[i]`; the adjoint isn't exactly zero in every lane, and no partial is.
@@ -346,9 +445,10 @@ unsafe fn rebuilt<V>(pointer: *mut V, len: usize, capacity: usize) -> Vec<V> {
 
 impl<T> Drop for Columns<T> {
     fn drop(&mut self) {
-        let [first, second] = self.allocated.get();
+        let [first, second, third] = self.allocated.get();
         // SAFETY: the parts of the vectors that `reserve` took apart; they are `Copy`, so none has to be dropped.
         unsafe {
+            drop(rebuilt(self.summands.get(), 0, third));
             drop(rebuilt(self.links.get(), 0, first));
             drop(rebuilt(self.partials.get(), 0, second));
         }

@@ -1,6 +1,6 @@
 //! The forward sweep: directions pushed through the partial derivatives that the tape holds.
 
-use super::columns::{operands, pass};
+use super::columns::{Records, pass};
 use super::number::Scalar;
 use super::tape::{Statements, Tape};
 use super::var::Var;
@@ -63,8 +63,8 @@ impl<T: Scalar> Tape<T> {
             *place = std::array::from_fn(|lane| place[lane] + direction[lane]);
         }
         let statements = &*self.statements.borrow();
-        self.columns.records(|links, partials| {
-            let push = Push { links, partials, statements, lanes, first, seeded };
+        self.columns.records(|records| {
+            let push = Push { records, statements, lanes, first, seeded };
             // One lane has nothing to gain from wider instructions.
             if L == 1 { push.run::<false>() } else { dispatch::run(push) }
         });
@@ -74,8 +74,7 @@ impl<T: Scalar> Tape<T> {
 
 /// The loop over the records from `first` on; those before are variables, and keep their directions.
 struct Push<'a, T, const L: usize> {
-    links: &'a [[u32; 2]],
-    partials: &'a [[T; 2]],
+    records: Records<'a, T>,
     statements: &'a Statements<T>,
     lanes: &'a mut [[T; L]],
     first: usize,
@@ -99,18 +98,22 @@ impl<T: Scalar, const L: usize> Kernel for Push<'_, T, L> {
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Push { links, partials, statements, lanes, first, seeded } = self;
+        let Push { records, statements, lanes, first, seeded } = self;
         let mut heads = statements.heads.iter().peekable();
-        let mut further = 0;
-        for (record, (&links, &[by_left, by_right])) in links.iter().zip(partials).enumerate().skip(first) {
-            let [left, right, before] = operands(record, links);
-            let mut tangent = match before {
-                0 => [T::of(0.0); L],
-                before => lanes[before as usize],
-            };
+        let (mut further, mut summed, zero) = (0, 0, [T::of(0.0); L]);
+        // What a record that is no result of its own hands to the next one.
+        let mut carried = zero;
+        for (record, &[by_left, by_right]) in records.partials.iter().enumerate().skip(first) {
+            let [left, right, _, summand] = records.operands(record, summed);
+            let mut tangent = if records.is_joined(record) { carried } else { zero };
             if seeded {
                 let own = lanes[record];
                 tangent = std::array::from_fn(|lane| own[lane] + tangent[lane]);
+            }
+            if summand != 0 {
+                let summand = lanes[summand as usize];
+                tangent = std::array::from_fn(|lane| tangent[lane] + summand[lane]);
+                summed += 1;
             }
             if left != 0 {
                 pass(&mut tangent, lanes[left as usize], by_left);
@@ -125,7 +128,11 @@ impl<T: Scalar, const L: usize> Kernel for Push<'_, T, L> {
                 }
                 further += count as usize;
             }
-            lanes[record] = tangent;
+            if records.is_joined(record + 1) {
+                carried = tangent;
+            } else {
+                lanes[record] = tangent;
+            }
         }
     }
 }

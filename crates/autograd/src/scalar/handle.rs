@@ -95,7 +95,16 @@ impl<'t, T: Scalar> Handle<'t, T> {
         // SAFETY: a handle with this word comes from `leaf`, directly or through the tape of another handle, with the
         // same lifetime. The reference given to `leaf` is good for that lifetime, so the tape is where it was then, and its
         // number is its own: whatever `leaf` stored at it since, was the same address of the same type.
-        Some(unsafe { &*place.cast::<Tape<T>>().cast_const() })
+        unsafe {
+            std::hint::assert_unchecked(!place.is_null());
+            Some(&*place.cast::<Tape<T>>().cast_const())
+        }
+    }
+
+    /// Another record of the same tape; `self` isn't neither.
+    #[inline(always)]
+    pub(super) fn at(self, record: u32) -> Self {
+        Handle { word: self.word >> 32 << 32 | record as u64, brand: PhantomData }
     }
 
     /// The record, 0 for neither.

@@ -34,9 +34,10 @@
 //!
 //! `ndarray` multiplies matrices of numbers that are `'static`: [`Dual`] is, and so is a [`Var`] of a tape made by
 //! [`Tape::leak`]; sums and elementwise operators have no such bound. `nalgebra` asks `'static` of every number in a matrix,
-//! and no more for sums and products. Its norms and decompositions ask for `RealField`, which stands in `simba` and rests on
-//! `SimdValue` and `SubsetOf` of `simba` and `RelativeEq` and `UlpsEq` of `approx`. Only this crate could implement these for its
-//! types, by depending on both of those; it doesn't.
+//! and no more for sums, matrix products, `dot` and `cross`: those take [`Dual`], [`DualVector`] and a [`Var`] of a leaked tape.
+//! Its norms, inverses and decompositions ask for `ComplexField` or `RealField` of `simba`. These want `Send` and `Sync`, which
+//! a [`Var`] isn't, since its tape isn't. For [`Dual`], only this crate could implement them (they rest on `SimdValue`, `Field`,
+//! `SubsetOf` and `SupersetOf` of `simba`, and on `RelativeEq` and `UlpsEq` of `approx`), by depending on both; it doesn't.
 
 mod checkpoint;
 mod colouring;

@@ -1,6 +1,6 @@
 //! The sweeps over a scalar tape: backwards for adjoints. Must know no function by name.
 
-use super::columns::{Columns, pass_all};
+use super::columns::pass_all;
 use super::number::Scalar;
 use super::tape::Tape;
 use super::var::Var;
@@ -133,13 +133,13 @@ impl<T: Scalar> Tape<T> {
         let mut count = statements.heads.partition_point(|&[record, _]| record as usize <= high);
         let further: usize = statements.heads[count..].iter().map(|&[_, count]| count as usize).sum();
         let mut end = statements.links.len() - further;
-        self.columns.records(|links, partials| {
-            let mut high = high;
+        self.columns.records(|records| {
+            let (mut high, mut summed) = (high, records.summed(high + 1));
             loop {
                 let head = count.checked_sub(1).map(|last| statements.heads[last]);
                 let Some([record, operands]) = head.filter(|&[record, _]| record as usize > low) else { break };
                 let record = record as usize;
-                Columns::sweep(links, partials, adjoints, record, high);
+                summed = records.sweep(adjoints, record, high, summed);
                 let adjoint = adjoints[record];
                 let start = end - operands as usize;
                 if adjoint.iter().any(|lane| !lane.is_exactly(0.0)) {
@@ -148,7 +148,7 @@ impl<T: Scalar> Tape<T> {
                 // The record itself has two more operands, and is the first of the next stretch.
                 (count, end, high) = (count - 1, start, record);
             }
-            Columns::sweep(links, partials, adjoints, low, high);
+            records.sweep(adjoints, low, high, summed);
         });
     }
 }

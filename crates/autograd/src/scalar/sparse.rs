@@ -3,7 +3,6 @@
 use ndarray::Array2;
 
 use super::colouring::{Pattern, distance_two, star};
-use super::columns::operands;
 use super::number::Scalar;
 use super::tape::Tape;
 use super::var::Var;
@@ -191,6 +190,14 @@ impl<T: Scalar> Tape<T> {
                 Some(*end)
             })
             .collect();
+        let summed: Vec<usize> = self.columns.records(|records| {
+            let mut summed = 0;
+            let before = |place| {
+                summed += usize::from(records.has_summand(place));
+                summed - usize::from(records.has_summand(place))
+            };
+            (0..records.links.len()).map(before).collect()
+        });
         let mut pattern = Pattern { starts: vec![0], entries: vec![] };
         // The last row that came by each record.
         let mut seen = vec![u32::MAX; self.columns.len()];
@@ -206,7 +213,8 @@ impl<T: Scalar> Tape<T> {
                     pattern.entries.push(record as usize - 1);
                     continue;
                 }
-                self.columns.records(|links, _| waiting.extend(operands(record as usize, links[record as usize])));
+                let place = record as usize;
+                self.columns.records(|records| waiting.extend(records.operands(place, summed[place])));
                 if let Ok(head) = statements.heads.binary_search_by_key(&record, |head| head[0]) {
                     let count = statements.heads[head][1] as usize;
                     waiting.extend(&statements.links[ends[head] - count..ends[head]]);

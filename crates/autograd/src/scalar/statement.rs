@@ -2,6 +2,7 @@
 
 use std::cell::RefMut;
 
+use super::handle::Handle;
 use super::number::Scalar;
 use super::tape::{Statements, Tape};
 use super::var::{Var, tape_of};
@@ -57,7 +58,7 @@ impl<'t, T: Scalar> Recording<'t, T> {
         let further = self.stream.links.len() - self.start;
         match self.count {
             0 => Var::constant(value),
-            1 => self.tape.unary(value, first, by_first),
+            1 => self.tape.unary(value, Handle::new(self.tape, first), by_first),
             _ => {
                 let record = self.tape.columns.push([first, second], [by_first, by_second]);
                 if further > 0 {
@@ -82,6 +83,13 @@ impl<T: Scalar> Tape<T> {
         recording.end(value)
     }
 
+    /// Records an operation that is no plain one.
+    #[inline(never)]
+    #[track_caller]
+    pub(super) fn several<const A: usize>(&self, value: T, records: [u32; A], by: [T; A]) -> Var<'_, T> {
+        self.few(value, A, records.into_iter().zip(by))
+    }
+
     /// Records an operation of a few operands, at most so many.
     #[inline(always)]
     #[track_caller]
@@ -89,7 +97,7 @@ impl<T: Scalar> Tape<T> {
         let joined = self.columns.push_joined(most, operands);
         match joined.count {
             0 => Var::constant(value),
-            1 => self.unary(value, joined.last.0, joined.last.1),
+            1 => self.unary(value, Handle::new(self, joined.last.0), joined.last.1),
             _ => Var::recorded(value, self, joined.last.0),
         }
     }
@@ -170,7 +178,7 @@ pub fn dot<'t, T: Scalar>(x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
 /// assert_eq!(y.backward().wrt_all(&x), [0.5, 0.0, 2.0]);
 /// ```
 #[track_caller]
-#[inline]
+#[inline(always)]
 pub fn linear_combination<'t, T: Scalar>(coefficients: &[T], x: &[Var<'t, T>]) -> Var<'t, T> {
     same_length("linear_combination", coefficients.len(), x.len());
     let value = coefficients.iter().zip(x).fold(T::of(0.0), |sum, (&c, x)| sum + c * x.value());

@@ -11,7 +11,7 @@ use super::var::Var;
 /// A record of operations on numbers, for derivatives of what was computed.
 ///
 /// Values are computed at once; what is recorded are partial derivatives: 8 bytes for the operands' places and two
-/// numbers, so 24 bytes an operation in `f64`, of one or two operands. Adding a constant records nothing. Statements of up
+/// numbers, so 24 bytes an operation in `f64`, of one or two operands, and 28 for `a b + c`. Adding a constant records nothing. Statements of up
 /// to 16 operands ([`dot`](super::dot), [`sum`](super::sum), ...) take 24 bytes for each two, those of more 8 bytes and 12
 /// for each.
 ///
@@ -60,7 +60,7 @@ impl<T: Scalar> Tape<T> {
         Tape::with_capacity(0)
     }
 
-    /// An empty tape with memory for so many operations.
+    /// An empty tape with memory for so many operations and variables.
     ///
     /// # Panics
     /// Where that much memory can't be had.
@@ -134,6 +134,7 @@ impl<T: Scalar> Tape<T> {
     pub fn bytes(&self) -> usize {
         let statements = self.statements.borrow();
         self.len() * (size_of::<[u32; 2]>() + size_of::<[T; 2]>())
+            + self.columns.summed() * size_of::<u32>()
             + statements.heads.len() * size_of::<[u32; 2]>()
             + statements.links.len() * (size_of::<u32>() + size_of::<T>())
     }
@@ -189,26 +190,26 @@ impl<T: Scalar> Tape<T> {
     /// Records an operation of one operand with the partial derivative `by`; the variable of the result.
     #[inline(always)]
     #[track_caller]
-    pub(super) fn unary<'t>(&'t self, value: T, operand: u32, by: T) -> Var<'t, T> {
+    pub(super) fn unary<'t>(&'t self, value: T, operand: Handle<'t, T>, by: T) -> Var<'t, T> {
         if by.is_exactly(0.0) {
             Var::constant(value)
         } else if by.is_exactly(1.0) {
             // The result differs from the operand by a constant: the same record serves both.
-            Var::recorded(value, self, operand)
+            Var::new(value, operand)
         } else {
-            Var::recorded(value, self, self.columns.push([operand, 0], [by, T::of(0.0)]))
+            Var::new(value, operand.at(self.columns.push([operand.record(), 0], [by, T::of(0.0)])))
         }
     }
 
     /// Records an operation of two operands.
     #[inline(always)]
     #[track_caller]
-    pub(super) fn binary<'t>(&'t self, value: T, operands: [u32; 2], by: [T; 2]) -> Var<'t, T> {
-        let first = if by[0].is_exactly(0.0) { 0 } else { operands[0] };
-        let second = if by[1].is_exactly(0.0) { 0 } else { operands[1] };
+    pub(super) fn binary<'t>(&'t self, value: T, operands: [Handle<'t, T>; 2], by: [T; 2]) -> Var<'t, T> {
+        let first = if by[0].is_exactly(0.0) { 0 } else { operands[0].record() };
+        let second = if by[1].is_exactly(0.0) { 0 } else { operands[1].record() };
         match first | second {
             0 => Var::constant(value),
-            _ => Var::recorded(value, self, self.columns.push([first, second], by)),
+            _ => Var::new(value, operands[0].at(self.columns.push([first, second], by))),
         }
     }
 

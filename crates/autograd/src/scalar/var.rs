@@ -86,7 +86,7 @@ impl<'t, T: Scalar> Var<'t, T> {
 #[track_caller]
 pub(super) fn tape_of<'t, T: Scalar>(numbers: &[Var<'t, T>]) -> Option<&'t Tape<T>> {
     let first = numbers.iter().find(|x| !x.handle.is_none())?;
-    if numbers.iter().fold(false, |mixed, x| mixed | x.handle.mixed(first.handle)) {
+    if numbers.iter().fold(false, |mixed, x| mixed | first.handle.mixed(x.handle)) {
         numbers.iter().for_each(|x| _ = Var::common(first.tape(), x.tape()));
     }
     first.tape()
@@ -102,26 +102,36 @@ impl<'t, T: Scalar> Active for Var<'t, T> {
         let x = operands.map(|operand| operand.value);
         let y = T::evaluate(function, x);
         let by = |i: usize| partial::<T, F, A>(i, x, y).unwrap_or(T::of(0.0));
-        let record = operands.map(Var::record);
+        let handle = operands.map(|operand| operand.handle);
         match A {
-            1 => match operands[0].tape() {
-                Some(tape) => tape.unary(y, record[0], by(0)),
+            1 => match handle[0].tape() {
+                Some(tape) => tape.unary(y, handle[0], by(0)),
                 None => Var::constant(y),
             },
-            2 => match (operands[0].tape(), operands[1].tape()) {
-                (None, None) => Var::constant(y),
-                (Some(tape), None) => tape.unary(y, record[0], by(0)),
-                (None, Some(tape)) => tape.unary(y, record[1], by(1)),
-                (Some(tape), Some(other)) => {
-                    if operands[0].handle.mixed(operands[1].handle) {
-                        tape.refuse_mixture(other);
-                    }
-                    tape.binary(y, [record[0], record[1]], [by(0), by(1)])
+            2 => {
+                let (left, right) = (handle[0], handle[1]);
+                if right.is_none() {
+                    let Some(tape) = left.tape() else { return Var::constant(y) };
+                    return tape.unary(y, left, by(0));
                 }
-            },
+                let Some(tape) = right.tape() else { return Var::constant(y) };
+                if left.is_none() {
+                    return tape.unary(y, right, by(1));
+                }
+                if left.mixed(right) {
+                    Var::common(left.tape(), right.tape());
+                }
+                tape.binary(y, [left, right], [by(0), by(1)])
+            }
             _ => {
                 let Some(tape) = tape_of(&operands) else { return Var::constant(y) };
-                tape.few(y, A, (0..A).map(|i| (record[i], if record[i] == 0 { T::of(0.0) } else { by(i) })))
+                let by: [T; A] = std::array::from_fn(|i| if handle[i].is_none() { T::of(0.0) } else { by(i) });
+                let record = handle.map(Handle::record);
+                if A == 3 && by[2].is_exactly(1.0) && !by[0].is_exactly(0.0) && !by[1].is_exactly(0.0) {
+                    let place = tape.columns.push_summed([record[0], record[1], record[2]], [by[0], by[1]]);
+                    return Var::new(y, handle[0].at(place));
+                }
+                tape.several(y, record, by)
             }
         }
     }

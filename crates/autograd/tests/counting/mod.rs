@@ -20,17 +20,17 @@ thread_local! {
 }
 
 /// How often this thread has allocated: what other threads allocate, those of the test runner too, doesn't count.
-pub fn allocations() -> usize {
+pub(crate) fn allocations() -> usize {
     ALLOCATIONS.get()
 }
 
 /// How often all threads have allocated.
-pub fn allocations_of_process() -> usize {
+pub(crate) fn allocations_of_process() -> usize {
     PROCESS.load(Relaxed)
 }
 
 /// The most bytes of this thread that were in use at the same time while `run` ran, beyond those before.
-pub fn peak(run: impl FnOnce()) -> isize {
+pub(crate) fn peak(run: impl FnOnce()) -> isize {
     let before = LIVE.get();
     PEAK.set(before);
     run();
