@@ -25,7 +25,7 @@ struct Options {
 /// Its name, what it is, and how it is made.
 type Workload = (&'static str, &'static str, fn(&data::Data, bool) -> Result<Bench>);
 
-const WORKLOADS: [Workload; 9] = [
+const WORKLOADS: [Workload; 10] = [
     ("w1", "MNIST network 784-128-128-10, batch 128, Adam, one training step", networks::mnist),
     ("w2", "XOR 2-4-1, batch 4, gradient descent, one training step", networks::xor),
     ("w4", "LSTM of 128 on 50 steps of 64, batch 32, Adam, one training step", networks::recurrent),
@@ -34,6 +34,7 @@ const WORKLOADS: [Workload; 9] = [
     ("w7", "linear regression, 100 points, gradient descent, one training step", networks::regression),
     ("w8b1", "the MNIST network's outputs, batch 1", |data, _| networks::outputs(data, 1)),
     ("w8b1024", "the MNIST network's outputs, batch 1024", |data, _| networks::outputs(data, 1024)),
+    ("updates", "Adam's step of 200 parameters of 64 elements", networks::updates),
     ("w9", "product of the Hessian of the MNIST network's loss and a vector", networks::hessian_vector),
 ];
 
