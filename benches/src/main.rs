@@ -35,6 +35,7 @@ const WORKLOADS: [Workload; 10] = [
     ("w7", "linear regression, 100 points, gradient descent, one training step", networks::regression),
     ("w8b1", "the MNIST network's outputs, batch 1", |data, _| networks::outputs(data, 1)),
     ("w8b1024", "the MNIST network's outputs, batch 1024", |data, _| networks::outputs(data, 1024)),
+    ("updates", "Adam's step of 200 parameters of 64 elements", networks::updates),
     ("w9", "product of the Hessian of the MNIST network's loss and a vector", networks::hessian_vector),
 ];
 

@@ -294,6 +294,22 @@ pub(crate) fn regression(data: &Data, _: bool) -> Result<Bench> {
     train(Line { slope: zero(), offset: zero() }, Sgd::new(0.1), vec![(x?, y?)], loss, 1000, true)
 }
 
+/// What an optimiser's step costs beside the arithmetic: 200 parameters of 64 elements, with gradients that are there. The
+/// checked number is the first element.
+pub(crate) fn updates(_: &Data, _: bool) -> Result<Bench> {
+    let mut model: Vec<Param> = (0..200).map(|i| Param::new(Tensor::full([64], 0.01 * i as f32))).collect();
+    let gradients = {
+        let tape = Tape::new();
+        model.iter().fold(tape.scalar(0.0), |sum, param| sum + tape.param(param).square().sum()).backward()?
+    };
+    let mut optimizer = Adam::new(1e-3);
+    let step = move |_, _| {
+        optimizer.step(&mut model, &gradients)?;
+        Ok(f64::from(model[1].value().as_slice()[0]))
+    };
+    Ok(Bench::new(step, 20))
+}
+
 /// Inference. The checked number is the sum of the outputs of the first batch.
 pub(crate) fn outputs(data: &Data, batch: usize) -> Result<Bench> {
     let (model, batches) = (Mlp::new(data)?, data.tensors("w1_x", 8, &[batch, 784], Own::Uniform(0.0, 1.0))?);

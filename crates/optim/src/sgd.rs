@@ -119,13 +119,14 @@ impl<T: Element> Rule<T> for SgdRule {
             fresh: T::of(1.0 - self.dampening),
             decay: T::of(self.weight_decay),
             first: fresh,
+            plain: self.momentum == 0.0,
             nesterov: self.nesterov,
             maximize: self.maximize,
         }
     }
 
     fn update(numbers: Numbers<T>, [values, buffer, ..]: Parts<'_, T>, gradient: &[T]) {
-        match numbers.momentum == T::of(0.0) {
+        match numbers.plain {
             true => dispatch::run(Plain { values, gradient, numbers }),
             false => dispatch::run(Momentum { values, buffer, gradient, numbers }),
         }
@@ -140,6 +141,7 @@ pub(crate) struct Numbers<T> {
     fresh: T,
     decay: T,
     first: bool,
+    plain: bool,
     nesterov: bool,
     maximize: bool,
 }

@@ -167,6 +167,25 @@ impl Path {
         self.0.truncate(length);
     }
 
+    /// As [`enter`](Path::enter), for a position in a list.
+    ///
+    /// ```
+    /// use wengert_autograd::Path;
+    /// let mut path = Path::default();
+    /// path.enter_field("blocks", |path| path.enter_index(120, |path| assert_eq!(path.as_str(), "blocks.120")));
+    /// path.enter_index(0, |path| assert_eq!(path.as_str(), "0"));
+    /// ```
+    pub fn enter_index(&mut self, mut index: usize, visit: impl FnOnce(&mut Path)) {
+        let mut digits = [b'0'; 20];
+        let mut first = digits.len();
+        while index > 0 || first == digits.len() {
+            first -= 1;
+            digits[first] += (index % 10) as u8;
+            index /= 10;
+        }
+        self.enter_field(std::str::from_utf8(&digits[first..]).unwrap_or_default(), visit);
+    }
+
     /// The path so far, such as `"encoder.0.weight"`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -291,13 +310,13 @@ impl<T: Element, M: Module<T>> Module<T> for Option<M> {
 impl<T: Element, M: Module<T>> Module<T> for [M] {
     fn visit<'m>(&'m self, path: &mut Path, visitor: &mut Visitor<'_, 'm, T>) {
         for (i, module) in self.iter().enumerate() {
-            path.enter(i, |path| module.visit(path, visitor));
+            path.enter_index(i, |path| module.visit(path, visitor));
         }
     }
 
     fn visit_mut<'m>(&'m mut self, path: &mut Path, visitor: &mut VisitorMut<'_, 'm, T>) {
         for (i, module) in self.iter_mut().enumerate() {
-            path.enter(i, |path| module.visit_mut(path, visitor));
+            path.enter_index(i, |path| module.visit_mut(path, visitor));
         }
     }
 }
@@ -321,11 +340,11 @@ macro_rules! tuple {
     ($(($($name:ident $position:tt),+);)*) => {$(
         impl<T: Element, $($name: Module<T>),+> Module<T> for ($($name,)+) {
             fn visit<'m>(&'m self, path: &mut Path, visitor: &mut Visitor<'_, 'm, T>) {
-                $(path.enter($position, |path| self.$position.visit(path, visitor));)+
+                $(path.enter_index($position, |path| self.$position.visit(path, visitor));)+
             }
 
             fn visit_mut<'m>(&'m mut self, path: &mut Path, visitor: &mut VisitorMut<'_, 'm, T>) {
-                $(path.enter($position, |path| self.$position.visit_mut(path, visitor));)+
+                $(path.enter_index($position, |path| self.$position.visit_mut(path, visitor));)+
             }
         }
     )*};

@@ -263,21 +263,9 @@ impl<T: Element> Run<'_, T> {
             memory.put(place, storage);
         }
         memory.give_scratch(scratch);
-        self.put_checked(fused, storages, memory)
-    }
-
-    /// Puts the stores of a group back.
-    pub(super) fn put_checked(
-        &self,
-        fused: &Fused,
-        storages: SmallVec<[Storage<T>; 8]>,
-        memory: &mut Memory<T>,
-    ) -> Result<()> {
         let mut done = Ok(());
         for (&(node, place), storage) in fused.stores.iter().zip(storages) {
-            if self.check_finite && done.is_ok() {
-                done = self.check(self.ids[node as usize], &storage[..fused.volume]);
-            }
+            done = done.and_then(|()| self.check(self.ids[node as usize], &storage[..fused.volume]));
             memory.put(place, storage);
         }
         done
@@ -288,7 +276,7 @@ impl<T: Element> Run<'_, T> {
         error.at(self.tape.nodes[id as usize].location).scope(&self.tape.scope_of(id))
     }
 
-    fn check(&self, id: u32, values: &[T]) -> Result<()> {
+    pub(super) fn check(&self, id: u32, values: &[T]) -> Result<()> {
         let place = match self.check_finite {
             true => values.iter().position(|value| !value.is_finite()),
             false => None,
@@ -331,8 +319,7 @@ struct Pass<'a, T: Element> {
 }
 
 /// Cuts the first elements off a slice.
-#[inline]
-pub(super) fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
     let (head, tail) = std::mem::take(slice).split_at_mut(count);
     *slice = tail;
     head

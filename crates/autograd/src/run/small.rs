@@ -3,70 +3,58 @@
 
 use smallvec::SmallVec;
 
-use super::execute::{Block, Memory, Run, cut};
-use super::plan::{Fused, Pattern, Place, Source, Target};
+use super::execute::{Block, Memory, Run};
+use super::plan::{Fused, Instruction, Pattern, Place, Source, Target};
 use crate::error::Result;
 use crate::kernels::gather;
 use crate::kernels::number::Element;
 use crate::tape::op::Join;
 use crate::tensor::storage::Storage;
 
-/// The memory of a pass, borrowed: `taken` are the stores, and the register that is written is empty.
-struct Pass<'p, 'm, T: Element> {
-    run: &'p Run<'p, T>,
-    memory: &'p Memory<T>,
-    fused: &'p Fused,
-    registers: SmallVec<[&'m mut [T]; 32]>,
-    stores: SmallVec<[&'m mut [T]; 8]>,
+/// What an instruction may read: everything but what it writes.
+struct Readable<'r, T: Element> {
+    run: &'r Run<'r, T>,
+    memory: &'r Memory<T>,
+    fused: &'r Fused,
+    /// The registers before the one that is written, and those after it.
+    low: &'r [T],
+    high: &'r [T],
+    written: usize,
+    /// The one that is written is empty.
+    stores: &'r [&'r mut [T]],
 }
 
-impl<T: Element> Pass<'_, '_, T> {
-    #[inline]
-    fn load(&self, load: usize) -> &[T] {
-        match self.fused.loads[load].place {
-            Place::Buffer(i) => &self.memory.buffers[i as usize],
-            Place::Result(i) => &self.memory.results[i as usize],
-            Place::Tape(leaf) => self.run.leaf(leaf),
-        }
-    }
-
-    #[inline]
-    fn source(&self, source: Source) -> &[T] {
+impl<'r, T: Element> Readable<'r, T> {
+    #[inline(always)]
+    fn source(&self, source: Source) -> &'r [T] {
+        let volume = self.fused.volume;
         match source {
-            Source::Load(i) => &self.load(i as usize)[..self.fused.volume],
-            Source::Register(i) => &*self.registers[i as usize],
+            Source::Load(i) => &load(self.run, self.memory, self.fused.loads[i as usize].place)[..volume],
+            Source::Register(i) if (i as usize) < self.written => &self.low[i as usize * volume..][..volume],
+            Source::Register(i) => &self.high[(i as usize - self.written - 1) * volume..][..volume],
             Source::Store(i) => &*self.stores[i as usize],
         }
     }
 
-    /// Fills the registers of what has to be repeated.
-    fn repeat(&mut self) {
-        for (i, load) in self.fused.loads.iter().enumerate() {
-            match &load.pattern {
-                Pattern::Direct => {}
-                Pattern::Splat { register } => {
-                    let value = self.load(i)[0];
-                    self.registers[*register as usize].fill(value);
-                }
-                Pattern::Repeat { register, lengths, strides } => {
-                    let whole = std::mem::take(&mut self.registers[*register as usize]);
-                    gather::repeat(self.load(i), lengths, strides, 0, whole);
-                    self.registers[*register as usize] = whole;
-                }
-            }
-        }
-    }
-
-    #[inline]
-    fn compute(&self, row: Block<T>, sources: &[Source], output: &mut [T]) {
+    #[inline(always)]
+    fn compute(&self, instruction: &Instruction, row: Block<T>, output: &mut [T]) {
         let mut values: [&[T]; 4] = [&[]; 4];
-        for (to, &from) in values.iter_mut().zip(sources) {
+        for (to, &from) in values.iter_mut().zip(&instruction.sources) {
             *to = self.source(from);
         }
         match row {
-            Some(row) => row(&values[..sources.len()], output),
+            Some(row) => row(&values[..instruction.sources.len()], output),
             None => output.copy_from_slice(values[0]),
         }
+    }
+}
+
+#[inline(always)]
+fn load<'r, T: Element>(run: &'r Run<'_, T>, memory: &'r Memory<T>, place: Place) -> &'r [T] {
+    match place {
+        Place::Buffer(i) => &memory.buffers[i as usize],
+        Place::Result(i) => &memory.results[i as usize],
+        Place::Tape(leaf) => run.leaf(leaf),
     }
 }
 
@@ -79,50 +67,76 @@ impl<T: Element> Run<'_, T> {
         joins: &[Option<Join<T>>],
         memory: &mut Memory<T>,
     ) -> Result<()> {
-        let volume = fused.volume;
-        let mut scratch = memory.take_scratch(volume * fused.registers);
+        let mut scratch = memory.take_scratch(fused.volume * fused.registers);
         let mut storages = SmallVec::<[Storage<T>; 8]>::new();
-        for &(_, place) in &fused.stores {
+        for &(_, place) in fused.stores.iter().chain(&fused.joins) {
             storages.push(memory.take(place));
         }
-        let mut joined = SmallVec::<[T; 8]>::new();
-        joined.resize(fused.joins.len(), T::NAN);
-        let (registers, stores) = (SmallVec::new(), SmallVec::new());
-        let mut pass = Pass { run: self, memory, fused, registers, stores };
-        let mut rest = scratch.make_mut();
-        for _ in 0..fused.registers {
-            pass.registers.push(cut(&mut rest, volume));
-        }
+        let mut written = SmallVec::<[&mut [T]; 8]>::new();
         for storage in &mut storages {
-            pass.stores.push(&mut storage.make_mut()[..volume]);
+            written.push(storage.make_mut());
         }
-        pass.repeat();
-        for (instruction, &row) in fused.instructions.iter().zip(rows) {
-            match instruction.target {
-                Target::Register(i) => {
-                    let whole = std::mem::take(&mut pass.registers[i as usize]);
-                    pass.compute(row, &instruction.sources, whole);
-                    pass.registers[i as usize] = whole;
+        let (stores, joined) = written.split_at_mut(fused.stores.len());
+        stores.iter_mut().for_each(|store| *store = &mut std::mem::take(store)[..fused.volume]);
+        self.instruct_small(fused, (rows, joins), memory, scratch.make_mut(), stores, joined);
+        drop(written);
+        memory.give_scratch(scratch);
+        let mut done = Ok(());
+        for (&(node, place), storage) in fused.stores.iter().chain(&fused.joins).zip(storages) {
+            if self.check_finite && done.is_ok() {
+                done = self.check(self.ids[node as usize], &storage[..fused.volume.min(storage.len())]);
+            }
+            memory.put(place, storage);
+        }
+        done
+    }
+
+    /// Runs the instructions, on registers that lie one after the other.
+    fn instruct_small(
+        &self,
+        fused: &Fused,
+        (rows, joins): (&[Block<T>], &[Option<Join<T>>]),
+        memory: &Memory<T>,
+        registers: &mut [T],
+        stores: &mut [&mut [T]],
+        joined: &mut [&mut [T]],
+    ) {
+        let volume = fused.volume;
+        for repeated in &fused.loads {
+            match &repeated.pattern {
+                Pattern::Direct => {}
+                Pattern::Splat { register } => {
+                    let value = load(self, memory, repeated.place)[0];
+                    registers[*register as usize * volume..][..volume].fill(value);
                 }
-                Target::Store(i) => {
-                    let whole = std::mem::take(&mut pass.stores[i as usize]);
-                    pass.compute(row, &instruction.sources, whole);
-                    pass.stores[i as usize] = whole;
-                }
-                Target::Join(i) => {
-                    if let Some(join) = joins[i as usize] {
-                        joined[i as usize] = join(pass.source(instruction.sources[0]));
-                    }
+                Pattern::Repeat { register, lengths, strides } => {
+                    let values = load(self, memory, repeated.place);
+                    let register = &mut registers[*register as usize * volume..][..volume];
+                    gather::repeat(values, lengths, strides, 0, register);
                 }
             }
         }
-        drop(pass);
-        memory.give_scratch(scratch);
-        for (&(_, place), value) in fused.joins.iter().zip(joined) {
-            let mut storage = memory.take(place);
-            storage.make_mut()[0] = value;
-            memory.put(place, storage);
+        for (instruction, &row) in fused.instructions.iter().zip(rows) {
+            match instruction.target {
+                Target::Register(i) => {
+                    let written = i as usize;
+                    let (low, rest) = registers.split_at_mut(written * volume);
+                    let (output, high) = rest.split_at_mut(volume);
+                    Readable { run: self, memory, fused, low, high, written, stores }.compute(instruction, row, output);
+                }
+                Target::Store(i) => {
+                    let output = std::mem::take(&mut stores[i as usize]);
+                    let (low, high, written) = (&*registers, &[][..], usize::MAX);
+                    Readable { run: self, memory, fused, low, high, written, stores }.compute(instruction, row, output);
+                    stores[i as usize] = output;
+                }
+                Target::Join(i) => {
+                    let (low, high, written) = (&*registers, &[][..], usize::MAX);
+                    let readable = Readable { run: self, memory, fused, low, high, written, stores };
+                    let values = readable.source(instruction.sources[0]);
+                    joined[i as usize][0] = joins[i as usize].map_or(T::NAN, |join| join(values));
+                }
+            }
         }
-        self.put_checked(fused, storages, memory)
     }
 }
