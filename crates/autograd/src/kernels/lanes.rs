@@ -3,10 +3,11 @@
 
 use super::dispatch::{self, Kernel, Level};
 use super::number::Number;
+use super::pointwise::Pointwise;
 use std::marker::PhantomData;
 
 /// The operations of a vector register with `WIDTH` numbers.
-pub(crate) trait Lanes: Copy {
+pub(crate) trait Lanes: Copy + Pointwise {
     /// The number type.
     type Scalar: Copy + std::ops::Add<Output = Self::Scalar>;
     /// The register.
@@ -227,7 +228,7 @@ plain!(f32, 4);
 plain!(f64, 2);
 
 #[cfg(not(target_arch = "x86_64"))]
-mod choice {
+pub(super) mod choice {
     use super::{Plain, Vectorised};
 
     impl Vectorised for f32 {
@@ -243,7 +244,7 @@ mod choice {
 }
 
 #[cfg(target_arch = "x86_64")]
-mod choice {
+pub(super) mod choice {
     use super::{Lanes, Plain, Vectorised};
     use std::arch::x86_64::*;
 

@@ -1,6 +1,7 @@
 //! Loops over plain slices: the only floor with `unsafe` code. It must know nothing of tensors, ops or tapes.
 
 pub mod block;
+pub mod chain;
 pub mod dispatch;
 pub mod gather;
 pub mod gemm;
@@ -13,6 +14,7 @@ pub mod native;
 pub mod number;
 pub mod philox;
 mod places;
+mod pointwise;
 pub mod pool;
 pub mod reduce;
 pub mod scan;

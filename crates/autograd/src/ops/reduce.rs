@@ -40,9 +40,8 @@ impl<T: Element> Op<T> for Sum {
         Ok(())
     }
 
-    fn joins_all(&self, input: &Shape) -> Option<Join<T>> {
-        let join: Join<T> = |part| joined(part, reduce::sum);
-        covers(input, &self.axes).then_some(join)
+    fn joins(&self) -> Option<(Join, &[usize])> {
+        Some((Join::Sum, &self.axes))
     }
 
     fn flops(&self, inputs: &[&Shape], _: &Shape) -> usize {
@@ -53,18 +52,6 @@ impl<T: Element> Op<T> for Sum {
         let shape = call.inputs[0].shape();
         Pullback::one(call.cotangent.reshape(shape.reduced(&self.axes, true)).expand(shape))
     }
-}
-
-/// Whether all axes but those of length 1 are among some.
-fn covers(shape: &Shape, axes: &[usize]) -> bool {
-    shape.iter().enumerate().all(|(axis, &length)| length == 1 || axes.contains(&axis))
-}
-
-/// All elements by a kernel that reduces a middle axis.
-fn joined<T: Element>(part: &[T], kernel: impl Fn(&[T], [usize; 3], &mut [T])) -> T {
-    let mut joined = [T::of(0.0)];
-    kernel(part, [1, part.len(), 1], &mut joined);
-    joined[0]
 }
 
 /// Which of the two extremes.
@@ -129,12 +116,12 @@ impl<T: Element> Op<T> for ExtremeValue {
         Ok(())
     }
 
-    fn joins_all(&self, input: &Shape) -> Option<Join<T>> {
-        let join: Join<T> = match self.extreme {
-            Extreme::Greatest => |part| joined(part, reduce::max),
-            Extreme::Least => |part| joined(part, reduce::min),
+    fn joins(&self) -> Option<(Join, &[usize])> {
+        let join = match self.extreme {
+            Extreme::Greatest => Join::Greatest,
+            Extreme::Least => Join::Least,
         };
-        covers(input, &self.axes).then_some(join)
+        Some((join, &self.axes))
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {

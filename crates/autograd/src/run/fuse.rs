@@ -6,11 +6,18 @@
 
 use smallvec::SmallVec;
 
-use super::select::{Selection, Tag};
+use super::plan::Joined;
+use super::select::{Selection, Tag, extent};
 use super::simplify::Simplified;
 
 /// The largest number of nodes in one group: their registers stay in the first-level cache.
 const MOST_NODES: usize = 48;
+
+/// The longest rows that are joined in a pass: a block has whole ones.
+const MOST_ROW: usize = 1024;
+
+/// The most columns that are joined in a pass: a block has several rows of them, and gives one.
+const MOST_COLUMNS: usize = 256;
 
 /// The group of each node, named by one of its members, and when it runs. A node of no group is one by itself.
 #[derive(Debug)]
@@ -75,9 +82,13 @@ pub(crate) fn is_elementwise(tag: Tag) -> bool {
     matches!(tag, Tag::Row(_) | Tag::Broadcast)
 }
 
+fn is_join(tag: Tag) -> bool {
+    matches!(tag, Tag::Join(..))
+}
+
 /// Whether a node can be of a group. A join is ready at the end of the pass only, so no member reads it.
 pub(crate) fn can_fuse(tag: Tag) -> bool {
-    is_elementwise(tag) || tag == Tag::Join
+    is_elementwise(tag) || is_join(tag)
 }
 
 impl Fuser<'_> {
@@ -95,11 +106,11 @@ impl Fuser<'_> {
         let memories = simplified.operands(selection, node).map(|operand| simplified.memory(selection, operand));
         let operands: SmallVec<[u32; 4]> = memories.filter(|&memory| simplified.runs(selection, memory)).collect();
         let tag = selection.tags[node as usize];
-        if can_fuse(tag) && !selection.options.separate {
+        if can_fuse(tag) && !selection.options.separate && self.joins_in_blocks(node) {
             let shape = &selection.shapes[node as usize];
             let fits = |&operand: &u32| {
                 is_elementwise(selection.tags[operand as usize])
-                    && (tag == Tag::Join || selection.shapes[operand as usize] == *shape)
+                    && (is_join(tag) || selection.shapes[operand as usize] == *shape)
             };
             let fitting: SmallVec<[u32; 4]> = operands.iter().copied().filter(fits).collect();
             // All together if possible; else one by one, since a group that waits for another may not be the first.
@@ -120,13 +131,27 @@ impl Fuser<'_> {
         }
     }
 
+    /// Whether a join, if the node is one, has whole rows to join in one block, or few enough columns.
+    fn joins_in_blocks(&self, node: u32) -> bool {
+        let Tag::Join(_, outer, joined) = self.selection.tags[node as usize] else { return true };
+        let input = self.simplified.replaced[self.selection.inputs(node)[0] as usize];
+        let shape = |node: u32| &self.selection.shapes[node as usize];
+        let extent = extent(shape(input), outer, joined);
+        let most = if extent[0] == 1 { MOST_COLUMNS } else { MOST_ROW };
+        // Rows of another shape than the pass has need not fit into its blocks.
+        let memory = self.simplified.memory(self.selection, input);
+        let own = || shape(input).iter().filter(|&&length| length != 1);
+        let same = || own().eq(shape(memory).iter().filter(|&&length| length != 1));
+        Joined::unit(extent) == 1 || (Joined::unit(extent) <= most && same())
+    }
+
     /// Puts the groups of a node and of some of its operands together, where nothing can lie between. Whether it did.
     fn try_merge(&mut self, node: u32, inside: &[u32], operands: &[u32]) -> bool {
         let mut groups: SmallVec<[u32; 4]> = inside.iter().map(|&operand| self.root(operand)).collect();
         groups.push(self.root(node));
         groups.sort_unstable();
         groups.dedup();
-        let is_join = |operand: &&u32| self.selection.tags[**operand as usize] == Tag::Join;
+        let is_join = |operand: &&u32| is_join(self.selection.tags[**operand as usize]);
         if operands.iter().filter(is_join).any(|&operand| groups.contains(&self.root(operand))) {
             return false;
         }

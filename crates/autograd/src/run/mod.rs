@@ -1,8 +1,10 @@
 //! Running: select, simplify, fuse, place, execute. Must know no derivative.
 
 mod cache;
+mod chains;
 mod execute;
 mod fuse;
+mod pass;
 mod place;
 mod plan;
 mod prepared;

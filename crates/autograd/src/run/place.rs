@@ -34,12 +34,16 @@ pub(crate) struct Placer<'a> {
 
 /// Plans what was selected.
 pub(crate) fn plan(selection: &Selection) -> Steps {
-    let simplified = Simplified::of(selection);
-    let groups = Groups::of(selection, &simplified);
+    plan_simplified(selection, &Simplified::of(selection))
+}
+
+/// Plans what was selected and simplified.
+pub(crate) fn plan_simplified(selection: &Selection, simplified: &Simplified) -> Steps {
+    let groups = Groups::of(selection, simplified);
     let count = selection.len();
     let mut placer = Placer {
         selection,
-        simplified: &simplified,
+        simplified,
         groups: &groups,
         kernel_of: vec![u32::MAX; count],
         last_use: vec![0; count],

@@ -4,6 +4,8 @@
 use smallvec::SmallVec;
 
 use super::select::Selection;
+use crate::kernels::chain::Chain;
+use crate::tape::op::Join;
 
 /// Where the values of a node lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,19 +27,66 @@ pub(crate) enum Step {
     Fused(Fused),
 }
 
-/// Elementwise nodes of one shape, run block by block.
+/// Elementwise nodes of one shape, and joins of theirs, run block by block.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fused {
     /// A node of the group, for its shape.
     pub(crate) node: u32,
     pub(crate) volume: usize,
+    /// Every block but the last has a multiple of so many elements.
+    pub(crate) unit: usize,
+    /// All nodes that the pass computes, in the order of the tape.
+    pub(crate) members: Vec<u32>,
     pub(crate) loads: Vec<Load>,
+    /// Registers that one number of a load fills, for rows.
+    pub(crate) fills: Vec<(u16, u16)>,
     pub(crate) instructions: Vec<Instruction>,
     pub(crate) registers: usize,
     /// Where results go, with the node that they are the values of.
     pub(crate) stores: Vec<(u32, Place)>,
-    /// Where all elements of a member go, joined to one, with the node that does it.
-    pub(crate) joins: Vec<(u32, Place)>,
+    pub(crate) joins: Vec<Joined>,
+    /// How many of the joins are sums that chains keep.
+    pub(crate) sums: usize,
+}
+
+/// Elements of a member joined to fewer.
+#[derive(Clone, Debug)]
+pub(crate) struct Joined {
+    pub(crate) node: u32,
+    pub(crate) place: Place,
+    pub(crate) join: Join,
+    /// The shape of the group around the axes that are joined.
+    pub(crate) extent: [usize; 3],
+    /// The sums of a chain that hold a block's part.
+    pub(crate) sums: Option<u16>,
+}
+
+impl Joined {
+    /// How many elements have to be of one block.
+    pub(crate) fn unit([outer, n, inner]: [usize; 3]) -> usize {
+        if outer == 1 { inner } else { n * inner }
+    }
+
+    /// Whether a block gives a part of the result, to be joined with those of other blocks.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.extent[0] == 1
+    }
+
+    /// How many elements some elements of the group become: by chains, so many sums a block as they keep.
+    pub(crate) fn made(&self, elements: usize, block: usize, sums: usize) -> usize {
+        let [_, n, inner] = self.extent;
+        match (self.is_partial(), self.sums) {
+            (true, Some(_)) => elements.div_ceil(block) * sums,
+            (true, None) => elements.div_ceil(block) * inner,
+            (false, _) => elements / (n * inner) * inner,
+        }
+    }
+
+    /// A block as `[outer, n, inner]`.
+    pub(crate) fn shape(&self, elements: usize) -> [usize; 3] {
+        let [_, n, inner] = self.extent;
+        if self.is_partial() { [1, elements / inner, inner] } else { [elements / (n * inner), n, inner] }
+    }
 }
 
 /// An operand from outside.
@@ -53,10 +102,11 @@ pub(crate) struct Load {
 pub(crate) enum Pattern {
     /// One for one.
     Direct,
-    /// One for all, put into a register once.
-    Splat { register: u16 },
-    /// Repeated: the lengths of the axes and the operand's strides, adjacent axes joined where they lie alike.
-    Repeat { register: u16, lengths: SmallVec<[usize; 4]>, strides: SmallVec<[usize; 4]> },
+    /// One for all.
+    Number,
+    /// Repeated: the lengths of the axes and the operand's strides, adjacent axes joined where they lie alike; and whether
+    /// every block finds the same.
+    Repeat { register: u16, lengths: SmallVec<[usize; 4]>, strides: SmallVec<[usize; 4]>, steady: bool },
 }
 
 /// Where an instruction reads.
@@ -72,16 +122,17 @@ pub(crate) enum Source {
 pub(crate) enum Target {
     Register(u16),
     Store(u16),
-    Join(u16),
 }
 
-/// One node of a group: its row on one block. A broadcast is a copy.
+/// What is done to every block.
 #[derive(Clone, Debug)]
-pub(crate) struct Instruction {
-    pub(crate) node: u32,
-    pub(crate) sources: SmallVec<[Source; 3]>,
-    pub(crate) target: Target,
-    pub(crate) copies: bool,
+pub(crate) enum Instruction {
+    /// A node by its row.
+    Row { node: u32, sources: SmallVec<[Source; 3]>, target: Target },
+    /// Nodes of mere arithmetic, on a few elements at a time.
+    Chain(Chain),
+    /// The block joined.
+    Join { join: u16, source: Source },
 }
 
 /// What runs, and where everything lies.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::plan::{Step, Steps};
+use super::select::Tag;
 use crate::kernels::number::Element;
 use crate::tape::Inner;
 use crate::tape::node::Kind;
@@ -88,13 +89,15 @@ fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step
             PlannedKernel { formulas: vec![tape.equation(id)], shape, flops, bytes }
         }
         Step::Fused(fused) => {
-            let formula = |node: u32| tape.equation(ids[node as usize]);
+            let formula = |&node: &u32| tape.equation(ids[node as usize]);
             let read: usize = fused.loads.iter().map(|load| load.volume).sum();
+            let joined: usize = fused.joins.iter().map(|joined| volume(joined.node)).sum();
+            let computes = |&&node: &&u32| steps.selection.tags[node as usize] != Tag::Broadcast;
             PlannedKernel {
-                formulas: fused.instructions.iter().map(|instruction| formula(instruction.node)).collect(),
+                formulas: fused.members.iter().map(formula).collect(),
                 shape: shapes[fused.node as usize].clone(),
-                flops: fused.instructions.iter().filter(|instruction| !instruction.copies).count() * volume(fused.node),
-                bytes: (read + fused.stores.len() * fused.volume + fused.joins.len()) * size_of::<T>(),
+                flops: fused.members.iter().filter(computes).count() * volume(fused.node),
+                bytes: (read + fused.stores.len() * fused.volume + joined) * size_of::<T>(),
             }
         }
     }

@@ -10,7 +10,7 @@ use rustc_hash::FxHasher;
 use crate::kernels::number::Element;
 use crate::tape::Inner;
 use crate::tape::node::{Kind, Node};
-use crate::tape::op::Op;
+use crate::tape::op::{Join, Op};
 use crate::tensor::Shape;
 
 /// What a plan must know of a node besides its shape and inputs.
@@ -28,8 +28,9 @@ pub(crate) enum Tag {
     View,
     /// The input repeated.
     Broadcast,
-    /// All elements of the input joined to one.
-    Join,
+    /// Elements of the input joined along axes that lie side by side, as `[outer, n, inner]` along the middle one: the
+    /// number of axes, without those of length 1, that are outer, and of those that are joined.
+    Join(Join, u8, u8),
     /// Any other op: run by its own kernel.
     Op,
 }
@@ -148,16 +149,40 @@ fn tag_of<T: Element>(tape: &Inner<T>, id: u32) -> Tag {
             Some(row) => Tag::Row(row.id),
             None if op.is_view() => Tag::View,
             None if op.is_broadcast() => Tag::Broadcast,
-            None if joins_all(tape, id, &**op) => Tag::Join,
-            None => Tag::Op,
+            None => join_of(tape, id, &**op).unwrap_or(Tag::Op),
         },
         _ => Tag::Value,
     }
 }
 
-fn joins_all<T: Element>(tape: &Inner<T>, id: u32, op: &dyn Op<T>) -> bool {
-    let input = tape.nodes[id as usize].inputs.first().map(|&input| &tape.nodes[input as usize].shape);
-    input.is_some_and(|shape| shape.volume() > 0 && op.joins_all(shape).is_some())
+/// The tag of an op that joins elements along axes that lie side by side.
+fn join_of<T: Element>(tape: &Inner<T>, id: u32, op: &dyn Op<T>) -> Option<Tag> {
+    let (join, axes) = op.joins()?;
+    let input = &tape.nodes[*tape.nodes[id as usize].inputs.first()? as usize].shape;
+    if input.volume() == 0 {
+        return None;
+    }
+    // Axes of length 1 count for nothing.
+    let (mut outer, mut joined, mut inner) = (0, 0, 0);
+    for (axis, _) in input.iter().enumerate().filter(|&(_, &length)| length != 1) {
+        match axes.contains(&axis) {
+            true if inner > 0 => return None,
+            true => joined += 1,
+            false if joined > 0 => inner += 1,
+            false => outer += 1,
+        }
+    }
+    (joined > 0 || outer == 0).then_some(Tag::Join(join, outer, joined))
+}
+
+/// A shape as `[outer, n, inner]` around the axes that a join says.
+pub(crate) fn extent(shape: &Shape, outer: u8, joined: u8) -> [usize; 3] {
+    let mut extent = [1; 3];
+    for (axis, &length) in shape.iter().filter(|&&length| length != 1).enumerate() {
+        let part = usize::from(axis >= outer.into()) + usize::from(axis >= usize::from(outer) + usize::from(joined));
+        extent[part] *= length;
+    }
+    extent
 }
 
 impl Selection {

@@ -1,29 +1,50 @@
 //! The second stage: work that need not be done.
 //!
-//! A node that equals one of its operands is replaced by it. Each rule is one line of the table.
+//! A node that equals one of its operands is replaced by it. Each rule is one line of the table; all hold for infinities
+//! and for what is not a number as well, and up to the sign of zero.
 
 use std::any::TypeId;
 
 use super::select::{Number, Selection, Tag};
-use crate::ops::{Difference, Negate, Product, Quotient, Scaled, Sum2};
+use crate::ops::{
+    Abs, Ceil, Difference, Floor, Maximum, Minimum, Negate, Product, Quotient, Relu, Round, Scaled, Select, Sign, Sum2,
+};
 
-/// `(row, operand, number)`: where the operand is this number, the result is the other operand.
-fn neutral() -> [(TypeId, usize, Number); 8] {
-    [
-        (TypeId::of::<Product>(), 0, Number::One),
-        (TypeId::of::<Product>(), 1, Number::One),
-        (TypeId::of::<Sum2>(), 0, Number::Zero),
-        (TypeId::of::<Sum2>(), 1, Number::Zero),
-        (TypeId::of::<Difference>(), 1, Number::Zero),
-        (TypeId::of::<Quotient>(), 1, Number::One),
-        (TypeId::of::<Scaled>(), 0, Number::One),
-        (TypeId::of::<Scaled>(), 1, Number::One),
-    ]
+/// Why a row's result is one of its operands, or an operand's operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// This operand is this number: the result is the other one.
+    Neutral(usize, Number),
+    /// These two operands are the same: so is the result.
+    Same(usize, usize),
+    /// The operand is the same row of something: the result is that something.
+    Undone,
+    /// The operand is the same row of something: it is the result already.
+    Done,
 }
 
-/// Rows that undo themselves.
-fn involutions() -> [TypeId; 1] {
-    [TypeId::of::<Negate>()]
+/// The rules.
+pub(crate) fn rules() -> [(TypeId, Why); 18] {
+    [
+        (TypeId::of::<Product>(), Why::Neutral(0, Number::One)),
+        (TypeId::of::<Product>(), Why::Neutral(1, Number::One)),
+        (TypeId::of::<Sum2>(), Why::Neutral(0, Number::Zero)),
+        (TypeId::of::<Sum2>(), Why::Neutral(1, Number::Zero)),
+        (TypeId::of::<Difference>(), Why::Neutral(1, Number::Zero)),
+        (TypeId::of::<Quotient>(), Why::Neutral(1, Number::One)),
+        (TypeId::of::<Scaled>(), Why::Neutral(0, Number::One)),
+        (TypeId::of::<Scaled>(), Why::Neutral(1, Number::One)),
+        (TypeId::of::<Maximum>(), Why::Same(0, 1)),
+        (TypeId::of::<Minimum>(), Why::Same(0, 1)),
+        (TypeId::of::<Select>(), Why::Same(1, 2)),
+        (TypeId::of::<Negate>(), Why::Undone),
+        (TypeId::of::<Abs>(), Why::Done),
+        (TypeId::of::<Relu>(), Why::Done),
+        (TypeId::of::<Sign>(), Why::Done),
+        (TypeId::of::<Floor>(), Why::Done),
+        (TypeId::of::<Ceil>(), Why::Done),
+        (TypeId::of::<Round>(), Why::Done),
+    ]
 }
 
 /// What each node is replaced by: itself, or an earlier node of the same shape and value; and which nodes are still
@@ -37,24 +58,32 @@ pub(crate) struct Simplified {
 impl Simplified {
     /// Applies every rule, in the order of the tape, so that rules meet simplified operands.
     pub(crate) fn of(selection: &Selection) -> Simplified {
-        let (neutral, involutions) = (neutral(), involutions());
+        let rules = rules();
         let mut replaced: Vec<u32> = (0..selection.len() as u32).collect();
         for node in 0..selection.len() as u32 {
-            let Tag::Row(row) = selection.tags[node as usize] else { continue };
-            let operand = |i: usize| selection.inputs(node).get(i).map(|&input| replaced[input as usize]);
-            let tag = |node: u32| selection.tags[node as usize];
-            let by_number = neutral.iter().find_map(|&(rule, i, number)| {
-                let is_number = |operand| repeated(selection, &replaced, operand) == Tag::Number(number);
-                (rule == row && operand(i).is_some_and(is_number)).then(|| operand(1 - i)).flatten()
-            });
-            let by_inverse = operand(0)
-                .filter(|&inner| involutions.contains(&row) && tag(inner) == Tag::Row(row))
-                .map(|inner| replaced[selection.inputs(inner)[0] as usize]);
-            let same_shape = |&other: &u32| selection.shapes[other as usize] == selection.shapes[node as usize];
-            if let Some(other) = by_number.or(by_inverse).filter(same_shape) {
+            let other = match selection.tags[node as usize] {
+                Tag::Row(row) => {
+                    let own = rules.iter().filter(|rule| rule.0 == row);
+                    own.filter_map(|rule| applied(selection, &replaced, node, rule.1))
+                        .find(|&other| selection.shapes[other as usize] == selection.shapes[node as usize])
+                }
+                // Repeated to the shape that it has.
+                Tag::Broadcast => Some(replaced[selection.inputs(node)[0] as usize])
+                    .filter(|&other| selection.shapes[other as usize] == selection.shapes[node as usize]),
+                _ => None,
+            };
+            if let Some(other) = other {
                 replaced[node as usize] = other;
             }
         }
+        let needed = needed(selection, &replaced);
+        Simplified { replaced, needed }
+    }
+
+    /// Applies no rule.
+    #[cfg(test)]
+    pub(crate) fn none(selection: &Selection) -> Simplified {
+        let replaced: Vec<u32> = (0..selection.len() as u32).collect();
         let needed = needed(selection, &replaced);
         Simplified { replaced, needed }
     }
@@ -80,8 +109,23 @@ impl Simplified {
     }
 }
 
+/// What a node of the rule's row may be replaced by, where the rule applies.
+fn applied(selection: &Selection, replaced: &[u32], node: u32, why: Why) -> Option<u32> {
+    let operand = |i: usize| selection.inputs(node).get(i).map(|&input| replaced[input as usize]);
+    let inner = || operand(0).filter(|&inner| selection.tags[inner as usize] == selection.tags[node as usize]);
+    match why {
+        Why::Neutral(i, number) => {
+            let is_number = repeated(selection, replaced, operand(i)?) == Tag::Number(number);
+            is_number.then(|| operand(1 - i)).flatten()
+        }
+        Why::Same(i, k) => operand(i).filter(|_| operand(i) == operand(k)),
+        Why::Undone => inner().map(|inner| replaced[selection.inputs(inner)[0] as usize]),
+        Why::Done => inner(),
+    }
+}
+
 /// What a node is but for its shape: a number that is repeated is that number.
-fn repeated(selection: &Selection, replaced: &[u32], mut node: u32) -> Tag {
+pub(crate) fn repeated(selection: &Selection, replaced: &[u32], mut node: u32) -> Tag {
     while matches!(selection.tags[node as usize], Tag::View | Tag::Broadcast) {
         node = replaced[selection.inputs(node)[0] as usize];
     }
@@ -103,3 +147,7 @@ fn needed(selection: &Selection, replaced: &[u32]) -> Vec<bool> {
     }
     needed
 }
+
+#[cfg(all(test, not(loom)))]
+#[path = "simplify_tests.rs"]
+mod tests;

@@ -3,12 +3,13 @@
 
 use smallvec::SmallVec;
 
-use super::execute::{Block, Memory, Run};
+use super::execute::{Memory, Run};
+use super::pass::{self, Row};
 use super::plan::{Fused, Instruction, Pattern, Place, Source, Target};
 use crate::error::Result;
+use crate::kernels::chain::{self, Chain};
 use crate::kernels::gather;
 use crate::kernels::number::Element;
-use crate::tape::op::Join;
 use crate::tensor::storage::Storage;
 
 /// What an instruction may read: everything but what it writes.
@@ -37,15 +38,13 @@ impl<'r, T: Element> Readable<'r, T> {
     }
 
     #[inline(always)]
-    fn compute(&self, instruction: &Instruction, row: Block<T>, output: &mut [T]) {
+    fn compute(&self, sources: &[Source], row: Row<T>, output: &mut [T]) {
+        let Some(row) = row else { return };
         let mut values: [&[T]; 4] = [&[]; 4];
-        for (to, &from) in values.iter_mut().zip(&instruction.sources) {
+        for (to, &from) in values.iter_mut().zip(sources) {
             *to = self.source(from);
         }
-        match row {
-            Some(row) => row(&values[..instruction.sources.len()], output),
-            None => output.copy_from_slice(values[0]),
-        }
+        row(&values[..sources.len()], output);
     }
 }
 
@@ -60,17 +59,14 @@ fn load<'r, T: Element>(run: &'r Run<'_, T>, memory: &'r Memory<T>, place: Place
 
 impl<T: Element> Run<'_, T> {
     /// Runs a group whose elements are one block.
-    pub(super) fn run_small(
-        &self,
-        fused: &Fused,
-        rows: &[Block<T>],
-        joins: &[Option<Join<T>>],
-        memory: &mut Memory<T>,
-    ) -> Result<()> {
-        let mut scratch = memory.take_scratch(fused.volume * fused.registers);
+    pub(super) fn run_small(&self, fused: &Fused, rows: &[Row<T>], memory: &mut Memory<T>) -> Result<()> {
+        let mut scratch = memory.take_scratch(fused.volume * fused.registers + fused.sums * chain::sums::<T>());
         let mut storages = SmallVec::<[Storage<T>; 8]>::new();
-        for &(_, place) in fused.stores.iter().chain(&fused.joins) {
+        for &(_, place) in &fused.stores {
             storages.push(memory.take(place));
+        }
+        for joined in &fused.joins {
+            storages.push(memory.take(joined.place));
         }
         let mut written = SmallVec::<[&mut [T]; 8]>::new();
         for storage in &mut storages {
@@ -78,13 +74,15 @@ impl<T: Element> Run<'_, T> {
         }
         let (stores, joined) = written.split_at_mut(fused.stores.len());
         stores.iter_mut().for_each(|store| *store = &mut std::mem::take(store)[..fused.volume]);
-        self.instruct_small(fused, (rows, joins), memory, scratch.make_mut(), stores, joined);
+        self.instruct_small(fused, rows, memory, scratch.make_mut(), stores, joined);
         drop(written);
         memory.give_scratch(scratch);
         let mut done = Ok(());
-        for (&(node, place), storage) in fused.stores.iter().chain(&fused.joins).zip(storages) {
+        let nodes = fused.stores.iter().copied().chain(fused.joins.iter().map(|joined| (joined.node, joined.place)));
+        for ((node, place), storage) in nodes.zip(storages) {
             if self.check_finite && done.is_ok() {
-                done = self.check(self.ids[node as usize], &storage[..fused.volume.min(storage.len())]);
+                let volume = self.steps.selection.shapes[node as usize].volume();
+                done = self.check(self.ids[node as usize], &storage[..volume]);
             }
             memory.put(place, storage);
         }
@@ -95,48 +93,85 @@ impl<T: Element> Run<'_, T> {
     fn instruct_small(
         &self,
         fused: &Fused,
-        (rows, joins): (&[Block<T>], &[Option<Join<T>>]),
+        rows: &[Row<T>],
         memory: &Memory<T>,
-        registers: &mut [T],
+        scratch: &mut [T],
         stores: &mut [&mut [T]],
         joined: &mut [&mut [T]],
     ) {
         let volume = fused.volume;
+        let (registers, sums) = scratch.split_at_mut(volume * fused.registers);
+        sums[..fused.sums * chain::sums::<T>()].fill(T::of(0.0));
         for repeated in &fused.loads {
-            match &repeated.pattern {
-                Pattern::Direct => {}
-                Pattern::Splat { register } => {
-                    let value = load(self, memory, repeated.place)[0];
-                    registers[*register as usize * volume..][..volume].fill(value);
-                }
-                Pattern::Repeat { register, lengths, strides } => {
-                    let values = load(self, memory, repeated.place);
-                    let register = &mut registers[*register as usize * volume..][..volume];
-                    gather::repeat(values, lengths, strides, 0, register);
-                }
+            if let Pattern::Repeat { register, lengths, strides, .. } = &repeated.pattern {
+                let values = load(self, memory, repeated.place);
+                let register = &mut registers[*register as usize * volume..][..volume];
+                gather::repeat(values, lengths, strides, 0, register);
             }
+        }
+        for &(number, register) in &fused.fills {
+            let value = load(self, memory, fused.loads[number as usize].place)[0];
+            registers[register as usize * volume..][..volume].fill(value);
         }
         for (instruction, &row) in fused.instructions.iter().zip(rows) {
-            match instruction.target {
-                Target::Register(i) => {
-                    let written = i as usize;
+            match instruction {
+                Instruction::Row { sources, target: Target::Register(i), .. } => {
+                    let written = *i as usize;
                     let (low, rest) = registers.split_at_mut(written * volume);
                     let (output, high) = rest.split_at_mut(volume);
-                    Readable { run: self, memory, fused, low, high, written, stores }.compute(instruction, row, output);
+                    Readable { run: self, memory, fused, low, high, written, stores }.compute(sources, row, output);
                 }
-                Target::Store(i) => {
-                    let output = std::mem::take(&mut stores[i as usize]);
+                Instruction::Row { sources, target: Target::Store(i), .. } => {
+                    let output = std::mem::take(&mut stores[*i as usize]);
                     let (low, high, written) = (&*registers, &[][..], usize::MAX);
-                    Readable { run: self, memory, fused, low, high, written, stores }.compute(instruction, row, output);
-                    stores[i as usize] = output;
+                    Readable { run: self, memory, fused, low, high, written, stores }.compute(sources, row, output);
+                    stores[*i as usize] = output;
                 }
-                Target::Join(i) => {
+                Instruction::Chain(chain) => self.chain_small(chain, fused, memory, registers, stores, sums),
+                Instruction::Join { join, source } => {
                     let (low, high, written) = (&*registers, &[][..], usize::MAX);
                     let readable = Readable { run: self, memory, fused, low, high, written, stores };
-                    let values = readable.source(instruction.sources[0]);
-                    joined[i as usize][0] = joins[i as usize].map_or(T::NAN, |join| join(values));
+                    let (values, own) = (readable.source(*source), &fused.joins[*join as usize]);
+                    let made = own.made(volume, volume, chain::sums::<T>());
+                    let output = &mut joined[*join as usize][..made];
+                    pass::kernel::<T>(own.join)(values, own.shape(volume), output);
                 }
             }
         }
+        let kept = fused.joins.iter().zip(joined).filter(|(own, _)| own.sums.is_some());
+        for ((own, output), sums) in kept.zip(sums.chunks_exact(chain::sums::<T>())) {
+            pass::join_parts(own, sums, output);
+        }
+    }
+
+    fn chain_small(
+        &self,
+        chain: &Chain,
+        fused: &Fused,
+        memory: &Memory<T>,
+        registers: &mut [T],
+        stores: &mut [&mut [T]],
+        sums: &mut [T],
+    ) {
+        let mut inputs = SmallVec::<[&[T]; 8]>::new();
+        for from in &fused.loads {
+            inputs.push(load(self, memory, from.place));
+        }
+        let mut lists = (SmallVec::<[&mut [T]; 8]>::new(), SmallVec::<[&mut [T]; 4]>::new());
+        for register in registers.chunks_exact_mut(fused.volume) {
+            lists.0.push(register);
+        }
+        for sum in sums.chunks_exact_mut(chain::sums::<T>()).take(fused.sums) {
+            lists.1.push(sum);
+        }
+        chain.run(&mut chain::Block {
+            inputs: &inputs,
+            low: 0,
+            registers: &mut lists.0,
+            outputs: stores,
+            own: 0,
+            sums: &mut lists.1,
+            count: fused.volume,
+        });
     }
 }

@@ -55,9 +55,9 @@ pub(crate) trait Op<T: Element>: Identity + Debug {
         false
     }
 
-    /// How all elements join to one, where the op does that to an input of this shape, which is not empty: it may then
-    /// run at the end of the pass that computes the input.
-    fn joins_all(&self, _input: &Shape) -> Option<Join<T>> {
+    /// How elements join along which axes, ascending, where the op does only that: it may then run at the end of the pass
+    /// that computes the input.
+    fn joins(&self) -> Option<(Join, &[usize])> {
         None
     }
 
@@ -104,8 +104,13 @@ pub(crate) struct Row<T: Element> {
     pub block: fn(&[&[T]], &mut [T]),
 }
 
-/// Joins elements to one. The joined elements of parts are joined in the same way.
-pub(crate) type Join<T> = fn(&[T]) -> T;
+/// What many elements become one by. The joined elements of parts are joined in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Join {
+    Sum,
+    Greatest,
+    Least,
+}
 
 /// What a kernel reads.
 #[derive(Clone, Copy, Debug)]

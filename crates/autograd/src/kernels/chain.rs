@@ -1,0 +1,400 @@
+//! Chains of arithmetic on a tile of elements that stays in registers.
+//!
+//! A row that only adds or multiplies costs less than its loads and stores. A chain therefore runs many such rows on a
+//! few registers at a time: each step changes what is in them by an operand from memory, and only what is used later is
+//! stored. Every step does to an element exactly what its row does, so a chain changes no bit.
+
+use super::lanes::{LaneKernel, Lanes, Vectorised, launch};
+use super::number::Element;
+
+/// What a step does with the tile `t` and its operand `x`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `x`
+    Load,
+    /// Writes the tile.
+    Store,
+    /// Adds the tile to sums, which are kept side by side.
+    Sum,
+    /// Adds `t x` to the sums of the [`Action::Sum`] that comes next, and leaves the tile as it is.
+    SumMultiply,
+    /// As `SumMultiply`, by the zero rule, where `t` is the cotangent.
+    SumScale,
+    /// As `SumMultiply`, by the zero rule, where `x` is the cotangent.
+    SumScaleBy,
+    /// `t + x`
+    Add,
+    /// `t - x`
+    Subtract,
+    /// `x - t`
+    SubtractFrom,
+    /// `t x`
+    Multiply,
+    /// `t / x`
+    Divide,
+    /// `x / t`
+    DivideInto,
+    /// `t x` by the zero rule, where `t` is the cotangent.
+    Scale,
+    /// `x t` by the zero rule, where `x` is the cotangent.
+    ScaleBy,
+    /// The greater of `t` and `x`.
+    Greater,
+    /// The greater of `x` and `t`.
+    GreaterBy,
+    /// The lesser of `t` and `x`.
+    Lesser,
+    /// The lesser of `x` and `t`.
+    LesserBy,
+    /// 1 where `t > x`, else 0.
+    Above,
+    /// 1 where `x > t`, else 0.
+    Below,
+    /// `x` where `t` is not 0, else 0.
+    Choose,
+    /// `t` where `x` is not 0, else 0.
+    Keep,
+    /// `-t`
+    Negate,
+    /// `t t`
+    Square,
+    /// 0 where `t <= 0`, else `t`.
+    Positive,
+}
+
+/// Where the operand of a step lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Nowhere: the step has none.
+    None,
+    /// In an input, element for element.
+    Input(u16),
+    /// In an input: its first element, for all.
+    Number(u16),
+    /// In a register of the pass, a block long.
+    Register(u16),
+    /// In an output.
+    Output(u16),
+    /// In sums.
+    Sums(u16),
+}
+
+/// A step as it runs: its operand is a place of the table.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    action: Action,
+    number: bool,
+    operand: u16,
+}
+
+/// Arithmetic in the order in which it runs.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    steps: Vec<Step>,
+    table: Vec<Place>,
+}
+
+/// What a chain reads and writes: a block of `count` elements.
+#[derive(Debug)]
+pub struct Block<'a, 'r, 'o, 's, T> {
+    /// Whole inputs; the block begins at `low`.
+    pub inputs: &'a [&'a [T]],
+    /// The first element of the block in the inputs.
+    pub low: usize,
+    /// Memory of a block each; the block begins at its start.
+    pub registers: &'a mut [&'r mut [T]],
+    /// Outputs; the block begins at `own`.
+    pub outputs: &'a mut [&'o mut [T]],
+    /// The first element of the block in the outputs.
+    pub own: usize,
+    /// [`sums`] numbers for each sum.
+    pub sums: &'a mut [&'s mut [T]],
+    /// The elements of the block.
+    pub count: usize,
+}
+
+/// Asks for elements to be brought near, for reading or writing, where the machine has an instruction for it.
+#[inline]
+pub fn prefetch<T>(elements: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in elements.chunks((64 / size_of::<T>().max(1)).max(1)) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the instruction is of the baseline, and only a hint.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = elements;
+}
+
+/// How many sums are kept side by side: those of the reductions, so that a block is summed in the same order.
+#[allow(private_bounds)]
+pub const fn sums<T: Element>() -> usize {
+    4 * <<T as Vectorised>::V4 as Lanes>::WIDTH
+}
+
+impl Chain {
+    /// A chain of steps; none where a step writes what is only read, or sums to no sums.
+    pub fn new(list: &[(Action, Place)]) -> Option<Chain> {
+        let (mut steps, mut table) = (Vec::with_capacity(list.len()), Vec::<Place>::new());
+        for (i, &(action, place)) in list.iter().enumerate() {
+            let weighed = matches!(action, Action::SumMultiply | Action::SumScale | Action::SumScaleBy);
+            if weighed && !list.get(i + 1).is_some_and(|next| next.0 == Action::Sum) {
+                return None;
+            }
+            let fits = match (action, place) {
+                (Action::Store, place) => matches!(place, Place::Register(_) | Place::Output(_)),
+                (Action::Sum, place) => matches!(place, Place::Sums(_)),
+                (Action::Negate | Action::Square | Action::Positive, place) => place == Place::None,
+                (_, place) => !matches!(place, Place::None | Place::Sums(_)),
+            };
+            if !fits {
+                return None;
+            }
+            let known = table.iter().position(|&known| known == place);
+            let operand = known.unwrap_or_else(|| {
+                table.push(place);
+                table.len() - 1
+            });
+            steps.push(Step {
+                action,
+                number: matches!(place, Place::Number(_)),
+                operand: u16::try_from(operand).ok()?,
+            });
+        }
+        Some(Chain { steps, table })
+    }
+
+    /// Whether there are no steps.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Runs the chain on a block.
+    ///
+    /// # Panics
+    /// If an operand is missing or shorter than the block.
+    pub fn run<T: Element>(&self, block: &mut Block<'_, '_, '_, '_, T>) {
+        let table = self.table(block);
+        launch(Sweep { steps: &self.steps, table: &table, count: block.count });
+    }
+
+    /// Where the block begins in each place.
+    fn table<T: Element>(&self, block: &mut Block<'_, '_, '_, '_, T>) -> smallvec::SmallVec<[*mut T; 32]> {
+        let count = block.count;
+        let mut table = smallvec::SmallVec::<[*mut T; 32]>::new();
+        for &place in &self.table {
+            table.push(match place {
+                Place::None => std::ptr::null_mut(),
+                Place::Input(i) => block.inputs[i as usize][block.low..block.low + count].as_ptr().cast_mut(),
+                Place::Number(i) => block.inputs[i as usize][..1].as_ptr().cast_mut(),
+                Place::Register(i) => block.registers[i as usize][..count].as_mut_ptr(),
+                Place::Output(i) => block.outputs[i as usize][block.own..block.own + count].as_mut_ptr(),
+                Place::Sums(i) => block.sums[i as usize][..sums::<T>()].as_mut_ptr(),
+            });
+        }
+        table
+    }
+}
+
+struct Sweep<'a, T> {
+    steps: &'a [Step],
+    /// Where the block begins in each place; checked to have `count` elements, or what the place says.
+    table: &'a [*mut T],
+    count: usize,
+}
+
+impl<T: Element> LaneKernel<T> for Sweep<'_, T> {
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
+        // The number of vector registers of the machine is a constant of `L`.
+        if L::ACROSS >= 4 { self.tiles::<L, 16>() } else { self.tiles::<L, 4>() }
+    }
+}
+
+impl<T: Element> Sweep<'_, T> {
+    #[inline(always)]
+    fn tiles<L: Lanes<Scalar = T>, const N: usize>(&self) {
+        let whole = self.count / (N * L::WIDTH);
+        for tile in 0..whole {
+            // SAFETY: the tile ends inside the block.
+            unsafe { self.tile::<L, N, false>(tile * N * L::WIDTH, [L::mask(0); N]) };
+        }
+        let at = whole * N * L::WIDTH;
+        if at < self.count {
+            let left = self.count - at;
+            let masks = std::array::from_fn(|i| L::mask(left.saturating_sub(i * L::WIDTH).min(L::WIDTH)));
+            // SAFETY: the lanes of the masks end inside the block.
+            unsafe { self.tile::<L, N, true>(at, masks) };
+        }
+    }
+
+    /// Runs all steps on the tile that begins at `at`; with `PART`, on the lanes of the masks only.
+    ///
+    /// # Safety
+    /// The tile, or the lanes of the masks, lie inside the block.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // index loops of known length become registers
+    unsafe fn tile<L: Lanes<Scalar = T>, const N: usize, const PART: bool>(&self, at: usize, masks: [L::Mask; N]) {
+        let mut tile = [L::zero(); N];
+        macro_rules! with {
+            ($step:ident, |$t:ident, $x:ident| $value:expr) => {{
+                // SAFETY: every operand of a step is in the table.
+                let from = unsafe { *self.table.get_unchecked($step.operand as usize) };
+                if $step.number {
+                    // SAFETY: a number has one element.
+                    let $x = L::splat(unsafe { *from });
+                    for i in 0..N {
+                        let $t = tile[i];
+                        tile[i] = $value;
+                    }
+                } else {
+                    for i in 0..N {
+                        let from = from.wrapping_add(at + i * L::WIDTH);
+                        // SAFETY: the caller's promise.
+                        let $x = unsafe { if PART { L::load_some(from, masks[i]) } else { L::load(from) } };
+                        let $t = tile[i];
+                        tile[i] = $value;
+                    }
+                }
+            }};
+        }
+        macro_rules! scale {
+            ($step:ident, $order:expr) => {{
+                if L::ACROSS >= 4 {
+                    with!($step, |t, x| $order(t, x));
+                    continue;
+                }
+                let before = tile;
+                let mut suspect = L::never();
+                with!($step, |t, x| {
+                    let product = L::mul(t, x);
+                    suspect = L::either(suspect, L::suspect(product));
+                    product
+                });
+                if L::any(suspect) {
+                    tile = before;
+                    with!($step, |t, x| $order(t, x));
+                }
+            }};
+        }
+        let mut steps = self.steps.iter();
+        macro_rules! weighed {
+            ($step:ident, |$t:ident, $x:ident| $value:expr) => {{
+                let Some(sum) = steps.next() else { return };
+                // SAFETY: every operand of a step is in the table.
+                let from = unsafe { *self.table.get_unchecked($step.operand as usize) };
+                if $step.number {
+                    // SAFETY: a number has one element; the next step is a sum.
+                    unsafe {
+                        let $x = L::splat(*from);
+                        self.sum::<L, N, PART>(sum, at, masks, |i| {
+                            let $t = tile[i];
+                            $value
+                        });
+                    }
+                } else {
+                    // SAFETY: the caller's promise; the next step is a sum.
+                    unsafe {
+                        self.sum::<L, N, PART>(sum, at, masks, |i| {
+                            let from = from.wrapping_add(at + i * L::WIDTH);
+                            let $x = if PART { L::load_some(from, masks[i]) } else { L::load(from) };
+                            let $t = tile[i];
+                            $value
+                        });
+                    }
+                }
+            }};
+        }
+        while let Some(step) = steps.next() {
+            match step.action {
+                Action::Load => with!(step, |_t, x| x),
+                Action::Store => {
+                    // SAFETY: every operand of a step is in the table.
+                    let to = unsafe { *self.table.get_unchecked(step.operand as usize) };
+                    for i in 0..N {
+                        let to = to.wrapping_add(at + i * L::WIDTH);
+                        // SAFETY: the caller's promise.
+                        unsafe { if PART { L::store_some(to, masks[i], tile[i]) } else { L::store(to, tile[i]) } };
+                    }
+                }
+                // SAFETY: every operand of a step is in the table, and the caller's promise.
+                Action::Sum => unsafe { self.sum::<L, N, PART>(step, at, masks, |i| tile[i]) },
+                Action::SumMultiply => weighed!(step, |t, x| L::mul(t, x)),
+                Action::SumScale => weighed!(step, |t, x| L::scale(t, x)),
+                Action::SumScaleBy => weighed!(step, |t, x| L::scale(x, t)),
+                Action::Add => with!(step, |t, x| L::add(t, x)),
+                Action::Subtract => with!(step, |t, x| L::sub(t, x)),
+                Action::SubtractFrom => with!(step, |t, x| L::sub(x, t)),
+                Action::Multiply => with!(step, |t, x| L::mul(t, x)),
+                Action::Divide => with!(step, |t, x| L::div(t, x)),
+                Action::DivideInto => with!(step, |t, x| L::div(x, t)),
+                Action::Scale => scale!(step, |t, x| L::scale(t, x)),
+                Action::ScaleBy => scale!(step, |t, x| L::scale(x, t)),
+                Action::Greater => with!(step, |t, x| L::max(t, x)),
+                Action::GreaterBy => with!(step, |t, x| L::max(x, t)),
+                Action::Lesser => with!(step, |t, x| L::min(t, x)),
+                Action::LesserBy => with!(step, |t, x| L::min(x, t)),
+                Action::Above => with!(step, |t, x| L::above(t, x)),
+                Action::Below => with!(step, |t, x| L::above(x, t)),
+                Action::Choose => with!(step, |t, x| L::choose(t, x)),
+                Action::Keep => with!(step, |t, x| L::choose(x, t)),
+                // Loops, because `map` on an array is a call.
+                Action::Negate => {
+                    for i in 0..N {
+                        tile[i] = L::negate(tile[i]);
+                    }
+                }
+                Action::Square => {
+                    for i in 0..N {
+                        tile[i] = L::mul(tile[i], tile[i]);
+                    }
+                }
+                Action::Positive => {
+                    for i in 0..N {
+                        tile[i] = L::positive(tile[i]);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds registers to sums: element `i` of the block to sum `i` modulo their number.
+    ///
+    /// # Safety
+    /// The operand of the step is sums.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop)] // as in `tile`
+    unsafe fn sum<L: Lanes<Scalar = T>, const N: usize, const PART: bool>(
+        &self,
+        step: &Step,
+        at: usize,
+        masks: [L::Mask; N],
+        tile: impl Fn(usize) -> L::Vector,
+    ) {
+        let (sums, registers) = (self.table[step.operand as usize], sums::<T>() / L::WIDTH);
+        for i in 0..N.min(registers) {
+            // SAFETY: the caller's promise; the place is taken modulo the number of sums.
+            unsafe {
+                let place = sums.add((at + i * L::WIDTH) % (registers * L::WIDTH));
+                let mut sum = L::load(place);
+                let mut k = i;
+                while k < N {
+                    let mut x = tile(k);
+                    if PART {
+                        // The other lanes hold anything.
+                        let mut own = [T::ZERO; 16];
+                        L::store(own.as_mut_ptr(), x);
+                        x = L::load_some(own.as_ptr(), masks[k]);
+                    }
+                    sum = L::add(sum, x);
+                    k += registers;
+                }
+                L::store(place, sum);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+#[path = "chain_tests.rs"]
+mod tests;

@@ -1,0 +1,319 @@
+//! One pass of a fused group over memory, block by block. Must know no tape.
+
+use std::sync::Mutex;
+
+use smallvec::SmallVec;
+
+use super::plan::{Fused, Instruction, Joined, Pattern, Source, Target};
+use crate::kernels::chain::{self, Chain};
+use crate::kernels::number::Element;
+use crate::kernels::{gather, pool, reduce};
+use crate::tape::op::Join;
+use crate::tensor::storage::Storage;
+
+/// Bytes that the registers and the blocks of what is read and written have together: the first-level cache.
+const CACHE_BYTES: usize = 32 << 10;
+
+/// Bytes of a block at least and at most: long enough to be worth an instruction, short enough to leave blocks to
+/// several threads.
+const BLOCK_BYTES: (usize, usize) = (1 << 10, 8 << 10);
+
+/// Steps of a sum that a block takes one after the other at most.
+const SUM_STEPS: usize = 16;
+
+/// Elements read and written from which on a pass looks ahead: fewer are in a near cache anyway.
+const STREAMED: usize = 256 << 10;
+
+/// Elements below which a fused group runs on one thread.
+const PARALLEL_ELEMENTS: usize = 16 << 10;
+
+/// Stretches for each thread where there is enough work: a thread that is held up then holds up little.
+const STRETCHES: usize = 4;
+
+/// The elements of a block. They depend on the plan alone, so what is joined block by block does too.
+pub(super) fn block_of<T: Element>(fused: &Fused) -> usize {
+    let streams = fused.registers + fused.loads.len() + fused.stores.len();
+    let bytes = (CACHE_BYTES / streams.max(1)).clamp(BLOCK_BYTES.0, BLOCK_BYTES.1);
+    let mut block = (bytes & !255) / size_of::<T>();
+    if fused.sums > 0 {
+        block = block.min(SUM_STEPS * chain::sums::<T>());
+    }
+    (block / fused.unit).max(1) * fused.unit
+}
+
+/// Whether all elements of a group are one block, and few.
+pub(super) fn is_small<T: Element>(fused: &Fused) -> bool {
+    fused.volume > 0 && fused.volume * size_of::<T>() <= BLOCK_BYTES.0
+}
+
+/// How joins of one kind join the middle axis of `[outer, n, inner]`.
+pub(super) fn kernel<T: Element>(join: Join) -> fn(&[T], [usize; 3], &mut [T]) {
+    match join {
+        Join::Sum => reduce::sum,
+        Join::Greatest => reduce::max,
+        Join::Least => reduce::min,
+    }
+}
+
+/// Joins the parts of all blocks.
+pub(super) fn join_parts<T: Element>(joined: &Joined, parts: &[T], output: &mut [T]) {
+    let inner = joined.extent[2];
+    if joined.sums.is_none() {
+        return kernel::<T>(joined.join)(parts, [1, parts.len() / inner, inner], &mut output[..inner]);
+    }
+    let mut sums = SmallVec::<[T; 64]>::from_elem(T::of(0.0), chain::sums::<T>());
+    reduce::sum(parts, [1, parts.len() / chain::sums::<T>(), chain::sums::<T>()], &mut sums);
+    reduce::sum(&sums, [1, chain::sums::<T>(), 1], &mut output[..1]);
+}
+
+/// The loop of a row.
+pub(super) type Row<T> = Option<fn(&[&[T]], &mut [T])>;
+
+/// The registers of a thread.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scratch {
+    /// From one register to the next.
+    stride: usize,
+    /// The elements of all registers.
+    pub(super) length: usize,
+}
+
+impl Scratch {
+    pub(super) fn of<T: Element>(fused: &Fused, block: usize) -> Scratch {
+        // Whole lines of the cache, and one more: neighbours at a distance of 4096 bytes would be in each other's way.
+        let line = 64 / size_of::<T>();
+        let stride = block.min(fused.volume).next_multiple_of(line) + line;
+        Scratch { stride, length: stride * fused.registers }
+    }
+}
+
+/// One pass of a fused group over memory.
+pub(super) struct Pass<'a, T: Element> {
+    pub(super) fused: &'a Fused,
+    pub(super) loads: &'a [&'a [T]],
+    /// The loop of each instruction.
+    pub(super) rows: &'a [Row<T>],
+    /// The elements of a block.
+    pub(super) block: usize,
+    pub(super) scratch: Scratch,
+}
+
+/// Cuts the first elements off a slice.
+pub(super) fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
+    let (head, tail) = std::mem::take(slice).split_at_mut(count);
+    *slice = tail;
+    head
+}
+
+/// What one thread writes: a stretch of every store.
+struct Stretch<'a, T> {
+    start: usize,
+    stores: SmallVec<[&'a mut [T]; 8]>,
+    /// What joins make of the stretch. Blocks do not depend on the threads, so this does not either.
+    parts: SmallVec<[&'a mut [T]; 4]>,
+}
+
+/// The registers of a thread while it runs.
+type Registers<'a, T> = SmallVec<[&'a mut [T]; 32]>;
+
+/// A block: `count` elements from `low`, which is `own` from the start of the thread's stretch.
+#[derive(Clone, Copy)]
+struct Part {
+    low: usize,
+    own: usize,
+    count: usize,
+}
+
+impl<T: Element> Pass<'_, T> {
+    /// Runs all blocks, in several stretches where there are several threads: elements do not depend on each other, so
+    /// the result does not depend on the number of threads.
+    /// The scratch memory is that of the calling thread.
+    pub(super) fn run<'m>(
+        &self,
+        own: &mut [T],
+        mut stores: SmallVec<[&'m mut [T]; 8]>,
+        mut parts: SmallVec<[&'m mut [T]; 4]>,
+    ) {
+        let block = self.block;
+        let volume = self.fused.volume;
+        let threads = if volume < PARALLEL_ELEMENTS { 1 } else { pool::threads().min(volume / block).max(1) };
+        if threads == 1 {
+            self.run_stretch(own, Stretch { start: 0, stores, parts }, volume);
+            return;
+        }
+        let count = (volume / PARALLEL_ELEMENTS).clamp(threads, STRETCHES * threads);
+        let length = volume.div_ceil(count).next_multiple_of(block);
+        let mut stretches = SmallVec::<[Mutex<Option<Stretch<'_, T>>>; 8]>::new();
+        for start in (0..volume).step_by(length) {
+            let end = (start + length).min(volume);
+            let stores = stores.iter_mut().map(|store| cut(store, end - start)).collect();
+            let made = self.fused.joins.iter().map(|joined| joined.made(end - start, block, chain::sums::<T>()));
+            let parts = parts.iter_mut().zip(made).map(|(parts, made)| cut(parts, made)).collect();
+            stretches.push(Mutex::new(Some(Stretch { start, stores, parts })));
+        }
+        pool::run(stretches.len(), &|i| {
+            let stretch = stretches[i].lock().ok().and_then(|mut stretch| stretch.take());
+            if let Some(stretch) = stretch {
+                let end = (stretch.start + length).min(volume);
+                let mut own = Storage::unspecified(self.scratch.length);
+                self.run_stretch(own.make_mut(), stretch, end);
+            }
+        });
+    }
+
+    fn run_stretch(&self, memory: &mut [T], mut stretch: Stretch<'_, T>, end: usize) {
+        let start = stretch.start;
+        if start == end {
+            return;
+        }
+        let mut registers: Registers<'_, T> = SmallVec::new();
+        registers.extend(memory.chunks_exact_mut(self.scratch.stride).take(self.fused.registers));
+        for &(load, register) in &self.fused.fills {
+            registers[register as usize].fill(self.loads[load as usize][0]);
+        }
+        self.repeat(Part { low: start, own: 0, count: self.block.min(end - start) }, &mut registers, true);
+        let functions = self.rows.iter().filter(|row| row.is_some()).count();
+        let streams = self.fused.volume * (self.fused.loads.len() + self.fused.stores.len()) >= STREAMED;
+        for low in (start..end).step_by(self.block) {
+            let part = Part { low, own: low - start, count: self.block.min(end - low) };
+            self.repeat(part, &mut registers, false);
+            let mut seen = 0;
+            for (instruction, row) in self.fused.instructions.iter().zip(self.rows) {
+                match instruction {
+                    Instruction::Chain(chain) => self.run_chain(chain, part, &mut registers, &mut stretch),
+                    Instruction::Row { sources, target, .. } => {
+                        if streams {
+                            self.prefetch(part, end, (seen, functions), &stretch.stores);
+                            seen += 1;
+                        }
+                        self.run_row((*row, sources, *target), part, &mut registers, &mut stretch.stores);
+                    }
+                    Instruction::Join { join, source } => {
+                        let values = self.source(source, part, &registers, &stretch.stores);
+                        self.join(*join as usize, values, part, &mut stretch.parts);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Fills registers with a block of repeated operands: those that are the same for every block, or the others.
+    fn repeat(&self, part: Part, registers: &mut Registers<'_, T>, same: bool) {
+        for (load, values) in self.fused.loads.iter().zip(self.loads) {
+            if let Pattern::Repeat { register, lengths, strides, steady } = &load.pattern {
+                if *steady == same {
+                    let to = &mut registers[*register as usize][..part.count];
+                    gather::repeat(values, lengths, strides, part.low, to);
+                }
+            }
+        }
+    }
+
+    /// Brings a share of the next block near while a function is computed. Left to the loads and stores themselves, the
+    /// memory would stand still during one instruction and be waited for during another.
+    fn prefetch(&self, part: Part, end: usize, (seen, functions): (usize, usize), stores: &[&mut [T]]) {
+        let next = part.low + part.count;
+        let count = self.block.min(end - next);
+        let share = |place: usize| count * place / functions;
+        let (from, to) = (share(seen), share(seen + 1));
+        for (load, values) in self.fused.loads.iter().zip(self.loads) {
+            if load.pattern == Pattern::Direct {
+                chain::prefetch(&values[next + from..next + to]);
+            }
+        }
+        let own = part.own + part.count;
+        stores.iter().for_each(|store| chain::prefetch(&store[own + from..own + to]));
+    }
+
+    fn run_chain(
+        &self,
+        chain: &Chain,
+        part: Part,
+        registers: &mut Registers<'_, T>,
+        Stretch { stores, parts, .. }: &mut Stretch<'_, T>,
+    ) {
+        let Part { low, own, count } = part;
+        let mut sums = SmallVec::<[&mut [T]; 4]>::new();
+        for (joined, parts) in self.fused.joins.iter().zip(parts.iter_mut()).filter(|(joined, _)| joined.sums.is_some())
+        {
+            let from = joined.made(own, self.block, chain::sums::<T>());
+            let own = &mut parts[from..from + chain::sums::<T>()];
+            sums.push(own);
+        }
+        chain.run(&mut chain::Block {
+            inputs: self.loads,
+            low,
+            registers,
+            outputs: stores,
+            own,
+            sums: &mut sums,
+            count,
+        });
+    }
+
+    /// Joins a block to its place among the parts.
+    fn join(&self, join: usize, values: &[T], part: Part, parts: &mut [&mut [T]]) {
+        let joined = &self.fused.joins[join];
+        let made = |elements| joined.made(elements, self.block, chain::sums::<T>());
+        let (from, made) = (made(part.own), made(part.count));
+        kernel::<T>(joined.join)(values, joined.shape(part.count), &mut parts[join][from..from + made]);
+    }
+
+    /// Runs a row on one block.
+    #[inline]
+    fn run_row(
+        &self,
+        (row, sources, target): (Row<T>, &[Source], Target),
+        part: Part,
+        registers: &mut [&mut [T]],
+        stores: &mut [&mut [T]],
+    ) {
+        let Some(row) = row else { return };
+        let Part { own, count, .. } = part;
+        match target {
+            Target::Register(i) => {
+                let whole = std::mem::take(&mut registers[i as usize]);
+                self.compute(row, sources, part, registers, stores, &mut whole[..count]);
+                registers[i as usize] = whole;
+            }
+            Target::Store(i) => {
+                let whole = std::mem::take(&mut stores[i as usize]);
+                self.compute(row, sources, part, registers, stores, &mut whole[own..own + count]);
+                stores[i as usize] = whole;
+            }
+        }
+    }
+
+    #[inline]
+    fn compute(
+        &self,
+        row: fn(&[&[T]], &mut [T]),
+        sources: &[Source],
+        part: Part,
+        registers: &[&mut [T]],
+        stores: &[&mut [T]],
+        output: &mut [T],
+    ) {
+        let mut inputs: [&[T]; 4] = [&[]; 4];
+        for (to, from) in inputs.iter_mut().zip(sources) {
+            *to = self.source(from, part, registers, stores);
+        }
+        row(&inputs[..sources.len()], output);
+    }
+
+    /// The elements of a block that an instruction reads.
+    #[inline]
+    fn source<'s>(
+        &'s self,
+        source: &Source,
+        Part { low, own, count }: Part,
+        registers: &'s [&mut [T]],
+        stores: &'s [&mut [T]],
+    ) -> &'s [T] {
+        match *source {
+            Source::Load(i) => &self.loads[i as usize][low..low + count],
+            Source::Register(i) => &registers[i as usize][..count],
+            Source::Store(i) => &stores[i as usize][own..own + count],
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Every line of the table: programs in which it applies, with and without the rules.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::run::execute::Run;
+use crate::run::place::plan_simplified;
+use crate::run::select::{Options, Selector};
+use crate::tape::Tape;
+use crate::tape::var::Var;
+use crate::tensor::Tensor;
+
+type Formula = for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Var<'t, f64>;
+
+/// For each line, in its order, a formula that it simplifies.
+fn formulas() -> [Formula; 18] {
+    [
+        |x, _| x.tape().scalar(1.0) * x,
+        |x, _| x * x.tape().scalar(1.0),
+        |x, _| x.tape().scalar(0.0) + x,
+        |x, _| x + x.tape().scalar(0.0),
+        |x, _| x - x.tape().scalar(0.0),
+        |x, _| x / x.tape().scalar(1.0),
+        |x, _| crate::ops::elementwise::apply(Scaled, [x.tape().scalar(1.0), x]),
+        |x, _| crate::ops::elementwise::apply(Scaled, [x, x.tape().scalar(1.0)]),
+        |x, _| x.maximum(x),
+        |x, _| x.minimum(x),
+        |x, y| y.gt(0.0).where_(x, x),
+        |x, _| -(-x),
+        |x, _| x.abs().abs(),
+        |x, _| x.relu().relu(),
+        |x, _| x.sign().sign(),
+        |x, _| x.floor().floor(),
+        |x, _| x.ceil().ceil(),
+        |x, y| (x * y).round().round(),
+    ]
+}
+
+/// The values of outputs, with or without the rules; and how many nodes run.
+fn run(tape: &Tape<f64>, outputs: &[Var<'_, f64>], simplify: bool) -> (Vec<Tensor<f64>>, usize) {
+    let ids: Vec<u32> = outputs.iter().map(|output| output.id).collect();
+    let mut selector = Selector::default();
+    selector.select(&tape.inner.borrow(), &ids, Options::default());
+    let selection = &selector.selection;
+    let simplified = if simplify { Simplified::of(selection) } else { Simplified::none(selection) };
+    let count = (0..selection.len() as u32).filter(|&node| simplified.runs(selection, node)).count();
+    let steps = plan_simplified(selection, &simplified);
+    let inner = tape.inner.borrow();
+    let run = Run { tape: &inner, ids: &selector.ids, steps: &steps, seed: 0, check_finite: false };
+    let memory = run.run().expect("values");
+    ((0..outputs.len()).map(|i| run.output(&memory, i)).collect(), count)
+}
+
+fn same(a: &[Tensor<f64>], b: &[Tensor<f64>]) -> std::result::Result<(), TestCaseError> {
+    for (a, b) in a.iter().zip(b) {
+        prop_assert_eq!(a.shape(), b.shape());
+        for (a, b) in a.as_slice().iter().zip(b.as_slice()) {
+            prop_assert!(a == b || (a.is_nan() && b.is_nan()), "{} and {}", a, b);
+        }
+    }
+    Ok(())
+}
+
+fn number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        6 => -3.0..3.0f64,
+        1 => proptest::sample::select(vec![0.0, -0.0, 1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 5e-324, 1e308]),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 30, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rules_change_no_value_and_no_derivative(
+        x in prop::collection::vec(number(), 7),
+        y in prop::collection::vec(number(), 7),
+        line in 0..18usize,
+        other in 0..18usize,
+    ) {
+        // Alone, and with a second rule that meets its result, among rows that read both.
+        let first = formulas()[line];
+        let second = formulas()[other];
+        for chained in [false, true] {
+            let tape = Tape::new();
+            let (x, y) = (tape.input(Tensor::from(&x[..])), tape.input(Tensor::from(&y[..])));
+            let inner = if chained { second(first(x, y), y) } else { first(x, y) };
+            let outer = first(x * y + x, y) * inner;
+            let loss = (outer * y).sum();
+            let [gx] = loss.grad([x]);
+            let [hx] = (gx * y).sum().grad([x]);
+            let outputs = [inner, outer, gx, hx];
+            let ((with, fewer), (without, more)) = (run(&tape, &outputs, true), run(&tape, &outputs, false));
+            same(&with, &without)?;
+            prop_assert!(fewer <= more);
+        }
+    }
+}
+
+/// Each formula is simplified by its own line: one node or more is not run.
+#[test]
+fn every_line_applies() {
+    let rules = rules();
+    for (line, formula) in formulas().into_iter().enumerate() {
+        let tape = Tape::new();
+        let (x, y) = (tape.input([1.5, -2.0]), tape.input([0.5, 3.0]));
+        let mut selector = Selector::default();
+        let output = formula(x, y);
+        selector.select(&tape.inner.borrow(), &[output.id], Options::default());
+        let selection = &selector.selection;
+        let last = selection.outputs[0];
+        assert_eq!(selection.tags[last as usize], Tag::Row(rules[line].0), "line {line} is of another row");
+        let replaced: Vec<u32> = (0..selection.len() as u32).collect();
+        assert!(applied(selection, &replaced, last, rules[line].1).is_some(), "line {line} does not apply");
+    }
+}
+
+/// An operand that is repeated to the shape that it has is not copied.
+#[test]
+fn repeated_to_its_own_shape() {
+    let tape = Tape::<f64>::new();
+    let x = tape.input([1.0, 2.0]);
+    let y = (x * 2.0).expand([2]);
+    let (value, count) = run(&tape, &[y], true);
+    assert_eq!((value[0].as_slice(), count), (&[2.0, 4.0][..], 1));
+}
