@@ -10,6 +10,7 @@ mod lanes;
 pub mod math;
 pub mod native;
 pub mod number;
+pub mod peak;
 pub mod philox;
 mod places;
 pub mod pool;

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use smallvec::SmallVec;
 
 use super::plan::{Fused, Instruction, Pattern, Place, Source, Step, Steps, Target};
+use super::select::Tag;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::kernels::{gather, pool};
@@ -21,11 +22,46 @@ const CACHE_BYTES: usize = 32 << 10;
 /// several threads.
 const BLOCK_BYTES: (usize, usize) = (1 << 10, 8 << 10);
 
-/// The elements of a block. They depend on the plan alone, so what is joined block by block does too.
-fn block_of<T>(fused: &Fused) -> usize {
+/// What is joined to one is joined in parts of this many bytes, which are joined then: blocks are a multiple of it, so the
+/// result depends neither on the block nor on what else is computed in the same pass.
+const PART_BYTES: usize = 1 << 10;
+
+/// The bytes of a block: they depend on the plan alone.
+fn block_bytes(fused: &Fused) -> usize {
     let streams = fused.registers + fused.loads.len() + fused.stores.len();
     let bytes = (CACHE_BYTES / streams.max(1)).clamp(BLOCK_BYTES.0, BLOCK_BYTES.1);
-    (bytes & !255) / size_of::<T>()
+    (bytes + PART_BYTES / 2) / PART_BYTES * PART_BYTES
+}
+
+fn block_of<T>(fused: &Fused) -> usize {
+    block_bytes(fused) / size_of::<T>()
+}
+
+/// The elements that are joined at once.
+fn part_of<T>() -> usize {
+    PART_BYTES / size_of::<T>()
+}
+
+/// The bytes of the largest scratch memory that a step takes on the calling thread, for elements of some bytes.
+pub(crate) fn scratch_bytes(steps: &Steps, element: usize) -> usize {
+    steps.steps.iter().map(|step| scratch_of(steps, step, element)).max().unwrap_or(0)
+}
+
+fn scratch_of(steps: &Steps, step: &Step, element: usize) -> usize {
+    match step {
+        Step::Op { node, inputs, .. } => match (steps.selection.tags[*node as usize], inputs.first()) {
+            (Tag::Join, Some(&(input, _))) => {
+                let bytes = steps.selection.shapes[input as usize].volume().saturating_mul(element);
+                bytes.div_ceil(PART_BYTES) * element
+            }
+            _ => 0,
+        },
+        Step::Fused(fused) => {
+            let bytes = fused.volume.saturating_mul(element);
+            let parts = bytes.div_ceil(PART_BYTES).max(1) * fused.joins.len() * element;
+            parts.saturating_add(block_bytes(fused).min(bytes) * fused.registers)
+        }
+    }
 }
 
 /// Elements below which a fused group runs on one thread.
@@ -45,17 +81,25 @@ pub(crate) struct Run<'a, T: Element> {
 pub(crate) struct Memory<T: Element> {
     buffers: SmallVec<[Storage<T>; 32]>,
     pub(crate) results: SmallVec<[Storage<T>; 32]>,
-    /// For registers and for what blocks join to, as long as any pass needed it.
+    /// For registers and for what parts join to, as long as any step needs it.
     scratch: Storage<T>,
 }
 
 impl<T: Element> Memory<T> {
-    pub(crate) fn of(steps: &Steps) -> Self {
-        Memory {
-            buffers: steps.buffers.iter().map(|&length| Storage::unspecified(length)).collect(),
-            results: steps.results.iter().map(|&(_, length)| Storage::unspecified(length)).collect(),
-            scratch: Storage::default(),
+    /// Memory for a plan, or the place that could not be had, and its length.
+    pub(crate) fn of(steps: &Steps) -> Result<Self, (Place, usize)> {
+        let mut memory = Memory { buffers: SmallVec::new(), results: SmallVec::new(), scratch: Storage::default() };
+        for (i, &length) in steps.buffers.iter().enumerate() {
+            memory.buffers.push(Storage::try_unspecified(length).ok_or((Place::Buffer(i as u32), length))?);
         }
+        for (i, &(_, length)) in steps.results.iter().enumerate() {
+            memory.results.push(Storage::try_unspecified(length).ok_or((Place::Result(i as u32), length))?);
+        }
+        let length = scratch_bytes(steps, size_of::<T>()) / size_of::<T>();
+        if length > 0 {
+            memory.scratch = Storage::try_unspecified(length).ok_or((Place::Tape(0), length))?;
+        }
+        Ok(memory)
     }
 
     /// Takes scratch memory of at least a length out.
@@ -92,9 +136,29 @@ impl<T: Element> Memory<T> {
 impl<T: Element> Run<'_, T> {
     /// Runs every step; the results are in the memory that comes back.
     pub(crate) fn run(&self) -> Result<Memory<T>> {
-        let mut memory = Memory::of(self.steps);
+        let mut memory = self.memory()?;
         self.run_in(&mut memory)?;
         Ok(memory)
+    }
+
+    /// Memory for the plan.
+    ///
+    /// # Errors
+    /// It cannot be had: names the bytes, and the op that is the first to write them.
+    pub(crate) fn memory(&self) -> Result<Memory<T>> {
+        Memory::of(self.steps).map_err(|(wanted, length)| {
+            let bytes = length.saturating_mul(size_of::<T>());
+            let writes = |step: &&Step| step.written().iter().any(|&(_, place)| place == wanted);
+            let most = |step: &&Step| scratch_of(self.steps, step, size_of::<T>());
+            let steps = &self.steps.steps;
+            let step = steps.iter().find(writes).or_else(|| steps.iter().max_by_key(most));
+            let message = format!("the {bytes} bytes that it needs cannot be had");
+            let written = step.map(|step| step.written()).unwrap_or_default();
+            match written.iter().find(|&&(_, place)| place == wanted).or(written.first()) {
+                Some(&(node, _)) => memory_error(self.tape, self.ids[node as usize], message),
+                None => Error::new(ErrorKind::Memory, message),
+            }
+        })
     }
 
     /// Runs every step in memory that is there already.
@@ -102,13 +166,38 @@ impl<T: Element> Run<'_, T> {
         if self.check_finite {
             self.check_leaves()?;
         }
-        for step in &self.steps.steps {
-            match step {
-                Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, memory)?,
-                Step::Fused(fused) => self.run_fused(fused, memory)?,
-            }
+        self.steps.steps.iter().try_for_each(|step| self.run_step(step, memory))
+    }
+
+    /// Runs one step.
+    pub(crate) fn run_step(&self, step: &Step, memory: &mut Memory<T>) -> Result<()> {
+        match step {
+            Step::Op { node, inputs, output } => match (self.steps.selection.tags[*node as usize], &inputs[..]) {
+                (Tag::Join, &[input]) => self.run_join(*node, input, *output, memory),
+                _ => self.run_op(*node, inputs, *output, memory),
+            },
+            Step::Fused(fused) => self.run_fused(fused, memory),
         }
-        Ok(())
+    }
+
+    /// Joins all elements in the same parts as at the end of a pass.
+    fn run_join(&self, node: u32, input: (u32, Place), output: Place, memory: &mut Memory<T>) -> Result<()> {
+        let length = self.steps.selection.shapes[input.0 as usize].volume();
+        let Some(join) = self.join(node) else { return Ok(()) };
+        let mut scratch = memory.take_scratch(length.div_ceil(part_of::<T>()));
+        let mut storage = memory.take(output);
+        let values = self.values(input.0, input.1, memory);
+        let parts = &mut scratch.make_mut()[..length.div_ceil(part_of::<T>())];
+        let chunk = if length < PARALLEL_ELEMENTS { parts.len() } else { PARALLEL_ELEMENTS / part_of::<T>() };
+        pool::split(parts, chunk.max(1), |start, parts| {
+            let values = values[start * part_of::<T>()..].chunks(part_of::<T>());
+            parts.iter_mut().zip(values).for_each(|(part, values)| *part = join(values));
+        });
+        storage.make_mut()[0] = join(parts);
+        let done = self.check(self.ids[node as usize], &storage[..1]);
+        memory.put(output, storage);
+        memory.scratch = scratch;
+        done
     }
 
     /// What is requested, as a tensor.
@@ -168,9 +257,9 @@ impl<T: Element> Run<'_, T> {
 
     fn run_fused(&self, fused: &Fused, memory: &mut Memory<T>) -> Result<()> {
         let block = block_of::<T>(fused);
-        let blocks = fused.volume.div_ceil(block).max(1);
+        let length = fused.volume.div_ceil(part_of::<T>()).max(1);
         let registers = block.min(fused.volume) * fused.registers;
-        let mut scratch = memory.take_scratch(registers + blocks * fused.joins.len());
+        let mut scratch = memory.take_scratch(registers + length * fused.joins.len());
         let mut storages = SmallVec::<[Storage<T>; 8]>::new();
         storages.extend(fused.stores.iter().map(|&(_, place)| memory.take(place)));
         let load = |load: &super::plan::Load| match load.place {
@@ -187,9 +276,9 @@ impl<T: Element> Run<'_, T> {
         let (registers, parts) = scratch.make_mut().split_at_mut(registers);
         let stores = storages.iter_mut().map(|storage| &mut storage.make_mut()[..fused.volume]).collect();
         let pass = Pass { fused, loads: &loads, rows: &rows, joins: &joins, block };
-        pass.run(registers, stores, parts.chunks_exact_mut(blocks).take(joins.len()).collect());
+        pass.run(registers, stores, parts.chunks_exact_mut(length).take(joins.len()).collect());
         drop(loads);
-        for ((&(_, place), join), parts) in fused.joins.iter().zip(joins).zip(parts.chunks_exact(blocks)) {
+        for ((&(_, place), join), parts) in fused.joins.iter().zip(joins).zip(parts.chunks_exact(length)) {
             let mut storage = memory.take(place);
             storage.make_mut()[0] = join.map_or(T::NAN, |join| join(parts));
             memory.put(place, storage);
@@ -253,6 +342,17 @@ impl<T: Element> Run<'_, T> {
     }
 }
 
+/// A lack of memory, with the op that is the first to need it.
+pub(crate) fn memory_error<T: Element>(tape: &Inner<T>, id: u32, message: String) -> Error {
+    let node = &tape.nodes[id as usize];
+    let error = Error::new(ErrorKind::Memory, message);
+    let error = match &node.kind {
+        Kind::Op(op) => error.op(op.name()),
+        _ => error,
+    };
+    error.at(node.location).scope(&tape.scope_of(id))
+}
+
 /// The loop of a row, or none for a copy.
 type Block<T> = Option<fn(&[&[T]], &mut [T])>;
 
@@ -277,7 +377,7 @@ fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
 struct Stretch<'a, T> {
     start: usize,
     stores: SmallVec<[&'a mut [T]; 8]>,
-    /// For each join, one number a block: blocks do not depend on the threads, so what they join to does not either.
+    /// For each join, one number for each part of the elements.
     parts: SmallVec<[&'a mut [T]; 4]>,
 }
 
@@ -303,7 +403,7 @@ impl<T: Element> Pass<'_, T> {
         for start in (0..volume).step_by(length) {
             let end = (start + length).min(volume);
             let stores = stores.iter_mut().map(|store| cut(store, end - start)).collect();
-            let parts = parts.iter_mut().map(|parts| cut(parts, (end - start).div_ceil(block))).collect();
+            let parts = parts.iter_mut().map(|parts| cut(parts, (end - start).div_ceil(part_of::<T>()))).collect();
             stretches.push(Mutex::new(Some(Stretch { start, stores, parts })));
         }
         pool::run(stretches.len(), &|i| {
@@ -367,9 +467,10 @@ impl<T: Element> Pass<'_, T> {
             }
             Target::Join(i) => {
                 let values = self.source(&instruction.sources[0], part, registers, stores);
-                let block = part.own / self.block;
+                let first = part.own / part_of::<T>();
                 if let Some(join) = self.joins[i as usize] {
-                    stretch.parts[i as usize][block] = join(values);
+                    let parts = stretch.parts[i as usize][first..].iter_mut().zip(values.chunks(part_of::<T>()));
+                    parts.for_each(|(part, values)| *part = join(values));
                 }
             }
         }

@@ -92,7 +92,9 @@ impl Fuser<'_> {
     fn visit(&mut self, node: u32) {
         let (selection, simplified) = (self.selection, self.simplified);
         // Views take no time: what counts is the memory they lie in.
-        let memories = simplified.operands(selection, node).map(|operand| simplified.memory(selection, operand));
+        let waited = selection.waits_for(node);
+        let operands = simplified.operands(selection, node).chain(waited);
+        let memories = operands.map(|operand| simplified.memory(selection, operand));
         let operands: SmallVec<[u32; 4]> = memories.filter(|&memory| simplified.runs(selection, memory)).collect();
         let tag = selection.tags[node as usize];
         if can_fuse(tag) && !selection.options.separate {

@@ -3,25 +3,32 @@
 mod cache;
 mod execute;
 mod fuse;
+mod limit;
 mod place;
 mod plan;
 mod prepared;
 mod print;
+mod profile;
 mod program;
+mod recompute;
 mod select;
 mod simplify;
+mod trace;
+
+use std::rc::Rc;
 
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::tape::var::{POISONED, Var};
-use crate::tape::{Mode, Tape};
+use crate::tape::{Inner, Mode, Tape};
 use crate::tensor::Tensor;
 pub use cache::{PlanCounters, plan_counters};
 pub(crate) use prepared::Prepared;
 pub use print::{Plan, PlannedKernel};
-use select::Options;
+pub use profile::Profile;
+use select::{Limit, Options, Selector};
 
 /// What a run leaves on the tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +50,30 @@ impl<T: Element> Tape<T> {
         self.runs.set(self.runs.get() + 1);
         cache::with_selector(|selector| {
             let check_finite = self.check_finite.get();
-            let options = Options { keep: keep == Keep::All, separate: check_finite };
-            selector.select(&self.inner.borrow(), outputs, options);
-            let steps = cache::plan_of(&selector.selection, place::plan);
+            let steps = self.planned(selector, outputs, keep)?;
             let inner = self.inner.borrow();
-            let run = execute::Run { tape: &inner, ids: &selector.ids, steps: &steps, seed: self.seed, check_finite };
+            let ids = steps.ids(&selector.ids);
+            let run = execute::Run { tape: &inner, ids: &ids, steps: &steps, seed: self.seed, check_finite };
             let memory = run.run()?;
             let tensors: SmallVec<[Tensor<T>; 8]> = (0..outputs.len()).map(|i| run.output(&memory, i)).collect();
             drop(inner);
-            self.keep(outputs, keep, &selector.ids, &steps, memory, &tensors);
+            self.keep(outputs, keep, &ids, &steps, memory, &tensors);
             Ok(tensors)
+        })
+    }
+
+    /// Selects what some outputs need, and plans it.
+    pub(crate) fn planned(&self, selector: &mut Selector, outputs: &[u32], keep: Keep) -> Result<Rc<plan::Steps>> {
+        let limit = self.limit.get().map(|bytes| Limit { bytes, element: size_of::<T>() });
+        let (separate, literal) = self.without.get();
+        let separate = separate || self.check_finite.get();
+        let options = Options { keep: keep == Keep::All, separate, literal, limit };
+        let inner = self.inner.borrow();
+        selector.select(&inner, outputs, options);
+        cache::plan_of(&selector.selection, |selection| {
+            let steps = limit::plan(selection).map_err(|excess| too_much(&inner, &selector.ids, &excess))?;
+            trace::show(&inner, &steps.ids(&selector.ids), &steps);
+            Ok(steps)
         })
     }
 
@@ -87,15 +108,13 @@ impl<T: Element> Tape<T> {
     /// What would run for some outputs: kernels in order, what is fused, shapes, flops and bytes. Runs nothing.
     ///
     /// # Errors
-    /// The first mistake recorded on the tape; an output of another tape.
+    /// The first mistake recorded on the tape; an output of another tape; a memory limit that cannot be met.
     #[track_caller]
     pub fn plan<'t, const N: usize>(&'t self, outputs: [Var<'t, T>; N]) -> Result<Plan> {
         let ids = self.ids_of("plan", &outputs)?;
         cache::with_selector(|selector| {
-            let inner = self.inner.borrow();
-            selector.select(&inner, &ids, Options { keep: false, separate: self.check_finite.get() });
-            let steps = cache::plan_of(&selector.selection, place::plan);
-            Ok(Plan::of(&inner, &selector.ids, &steps))
+            let steps = self.planned(selector, &ids, Keep::Asked)?;
+            Ok(Plan::of(&self.inner.borrow(), &steps.ids(&selector.ids), &steps))
         })
     }
 
@@ -115,7 +134,8 @@ impl<T: Element> Tape<T> {
     /// Computes several values as one plan.
     ///
     /// # Errors
-    /// The first mistake recorded on the tape; an index out of range; with `check_finite`, the first NaN or infinity.
+    /// The first mistake recorded on the tape; an index out of range; with `check_finite`, the first NaN or infinity;
+    /// memory that cannot be had, or that [`memory_limit`](Tape::memory_limit) forbids.
     ///
     /// ```
     /// use wengert_autograd::{Tape, Tensor};
@@ -147,6 +167,16 @@ impl<T: Element> Tape<T> {
         }
         self.run_plan(&ids, if self.mode == Mode::Inference { Keep::Asked } else { Keep::All })
     }
+}
+
+/// The mistake of a plan that no recomputation brings below the limit.
+fn too_much<T: Element>(tape: &Inner<T>, selected: &[u32], excess: &limit::Excess) -> Error {
+    let limit::Excess { needed, limit, bytes, node } = *excess;
+    let message = format!("{needed} bytes are needed at least, and the memory limit is {limit}");
+    let Some(node) = node else { return Error::new(ErrorKind::Memory, message) };
+    let id = selected[node as usize];
+    let message = format!("{message}; its result of {bytes} bytes is the first that does not fit");
+    execute::memory_error(tape, id, message).hint("raise the limit, or compute with smaller batches")
 }
 
 impl<'t, T: Element> Var<'t, T> {

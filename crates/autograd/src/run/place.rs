@@ -55,7 +55,7 @@ pub(crate) fn plan(selection: &Selection) -> Steps {
     let steps = kernels.iter().enumerate().map(|(i, kernel)| placer.step(i as u32, kernel, &mut ending)).collect();
     let outputs = selection.outputs.iter().map(|&output| placer.place(simplified.replaced[output as usize])).collect();
     let (buffers, results) = (placer.buffers, placer.results);
-    Steps { selection: selection.clone(), steps, buffers, results, outputs }
+    Steps { selection: selection.clone(), steps, buffers, results, outputs, lean: None }
 }
 
 impl Placer<'_> {

@@ -2,8 +2,7 @@
 
 use std::rc::Rc;
 
-use super::select::Options;
-use super::{cache, execute, place, plan};
+use super::{Keep, cache, execute, plan};
 use crate::error::Result;
 use crate::kernels::number::Element;
 use crate::tape::Tape;
@@ -19,13 +18,16 @@ pub(crate) struct Prepared<T: Element> {
 
 impl<T: Element> Tape<T> {
     /// Plans outputs, to be run any number of times.
-    pub(crate) fn prepare(&self, outputs: &[u32]) -> Prepared<T> {
+    ///
+    /// # Errors
+    /// A memory limit that cannot be met; memory that cannot be had.
+    pub(crate) fn prepare(&self, outputs: &[u32]) -> Result<Prepared<T>> {
         cache::with_selector(|selector| {
-            let options = Options { keep: false, separate: self.check_finite.get() };
-            selector.select(&self.inner.borrow(), outputs, options);
-            let steps = cache::plan_of(&selector.selection, place::plan);
-            let memory = execute::Memory::of(&steps);
-            Prepared { ids: selector.ids.clone(), steps, memory }
+            let steps = self.planned(selector, outputs, Keep::Nothing)?;
+            let ids = steps.ids(&selector.ids).into_owned();
+            let (tape, seed) = (&*self.inner.borrow(), self.seed);
+            let memory = execute::Run { tape, ids: &ids, steps: &steps, seed, check_finite: false }.memory()?;
+            Ok(Prepared { ids, steps, memory })
         })
     }
 

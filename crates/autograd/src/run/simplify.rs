@@ -39,7 +39,8 @@ impl Simplified {
     pub(crate) fn of(selection: &Selection) -> Simplified {
         let (neutral, involutions) = (neutral(), involutions());
         let mut replaced: Vec<u32> = (0..selection.len() as u32).collect();
-        for node in 0..selection.len() as u32 {
+        let simplifies = !selection.options.literal;
+        for node in (0..selection.len() as u32).filter(|_| simplifies) {
             let Tag::Row(row) = selection.tags[node as usize] else { continue };
             let operand = |i: usize| selection.inputs(node).get(i).map(|&input| replaced[input as usize]);
             let tag = |node: u32| selection.tags[node as usize];

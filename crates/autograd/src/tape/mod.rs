@@ -57,6 +57,10 @@ pub struct Tape<T: Element = f32> {
     pub(crate) serial: u64,
     pub(crate) check_finite: Cell<bool>,
     pub(crate) strict: Cell<bool>,
+    /// The bytes that a run may take.
+    pub(crate) limit: Cell<Option<usize>>,
+    /// Whether plans do without fusion, and without simplification.
+    pub(crate) without: Cell<(bool, bool)>,
     /// Whether what is recorded is to be replayed: values may then be asked for by `decide` alone.
     pub(crate) replayed: Cell<bool>,
     /// How often something was computed.
@@ -117,6 +121,7 @@ impl<T: Element> Tape<T> {
     /// A tape for a function of its own, with the mode and the seed of this one; its random draws come after this one's.
     pub(crate) fn aside(&self) -> Self {
         let tape = Tape::with(self.mode, self.seed);
+        tape.limit.set(self.limit.get());
         tape.inner.borrow_mut().draws = self.inner.borrow().draws;
         tape
     }
@@ -137,6 +142,8 @@ impl<T: Element> Tape<T> {
             serial,
             check_finite: Cell::new(false),
             strict: Cell::new(false),
+            limit: Cell::new(None),
+            without: Cell::new((false, false)),
             replayed: Cell::new(false),
             runs: Cell::new(0),
         }
@@ -151,6 +158,47 @@ impl<T: Element> Tape<T> {
     /// names the op and its source line. Costs a pass over each value, and fusion.
     pub fn check_finite(&self, on: bool) {
         self.check_finite.set(on);
+    }
+
+    /// The bytes that a run may take from now on, or `None` for as many as it takes: buffers between kernels, results, and
+    /// registers. Not counted is what is on the tape already (leaves, and values of earlier runs), and what single kernels
+    /// take while they run.
+    ///
+    /// What a plan takes is known before it runs: [`Plan::peak_bytes`](crate::Plan::peak_bytes). Where that is more than
+    /// the limit, values that are not asked for don't stay on the tape, and then values are computed again instead of kept:
+    /// elementwise ones first, others after them, those first that free most memory for the least work. The plan says
+    /// which. Results have the same bits as without a limit.
+    ///
+    /// # Errors
+    /// Every way to a value, where no plan was found that meets the limit: the bytes needed, the limit, and the op
+    /// whose result does not fit.
+    ///
+    /// ```
+    /// use wengert_autograd::{ErrorKind, Tape, Tensor};
+    /// let x0 = Tensor::from_fn([1000], |i| (i as f64).sin());
+    /// let run = |limit: Option<usize>| {
+    ///     let tape = Tape::new();
+    ///     tape.memory_limit(limit);
+    ///     let x = tape.input(&x0);
+    ///     // The gradient of a sum reads the values of the chain from the last to the first.
+    ///     let y = (0..50).fold(x, |y, _| y.softmax(0) * 2.0);
+    ///     let gradient = y.square().sum().grad([x])[0];
+    ///     Ok((gradient.value()?, tape.plan([gradient])?))
+    /// };
+    /// let (free, _) = run(None)?;
+    /// let (lean, _) = run(Some(200_000))?;                   // 25 of the values of 8,000 bytes
+    /// assert_eq!(free, lean);
+    /// assert_eq!(run(Some(10_000)).unwrap_err().kind(), ErrorKind::Memory);
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    pub fn memory_limit(&self, bytes: impl Into<Option<usize>>) {
+        self.limit.set(bytes.into());
+    }
+
+    /// Plans without fusion or without simplification from now on: for tests of the two.
+    #[doc(hidden)]
+    pub fn without(&self, fusion: bool, simplification: bool) {
+        self.without.set((fusion, simplification));
     }
 
     /// Multiplies plainly in pullbacks recorded from now on, as PyTorch and JAX do: zero times infinity is NaN.
