@@ -1,6 +1,6 @@
 //! The one error type of the crate. It must know nothing of tensors, ops or tapes: it only carries words.
 
-pub(crate) mod json;
+pub mod json;
 
 use std::fmt;
 use std::panic::Location;

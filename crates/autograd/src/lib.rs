@@ -11,6 +11,8 @@ pub mod scalar;
 mod tape;
 mod tensor;
 
+#[doc(hidden)]
+pub use error::json;
 pub use error::{Error, ErrorKind, Result};
 /// The arrays that [`CustomOp`] computes on, and that [`Tensor::view`] gives.
 pub use ndarray;

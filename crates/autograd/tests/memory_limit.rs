@@ -143,8 +143,8 @@ fn limits_too_low() {
             assert_eq!((error.kind(), error.op_name()), (ErrorKind::Memory, Some("softmax")));
             let location = error.location().expect("a line");
             let expected = format!(
-                "softmax: 8000 bytes are needed at least, and the memory limit is {limit}; its result of 8000 bytes is \
-                 the first that does not fit at {location} in scope \"head\"; raise the limit, or compute with smaller \
+                "softmax: the least plan that was found needs 8000 bytes, and the memory limit is {limit}; its result of 8000 bytes \
+                 is the first that does not fit at {location} in scope \"head\"; raise the limit, or compute with smaller \
                  batches"
             );
             assert_eq!(error.to_string(), expected);
@@ -246,7 +246,7 @@ fn memory_that_cannot_be_had() -> Result<()> {
     assert_eq!(error.kind(), ErrorKind::Memory);
     let error = between.grad([x])[0].value().expect_err("more than any machine has");
     assert_eq!(error.kind(), ErrorKind::Memory);
-    let [left, right] = [x.expand([1 << 30, 1 << 29]), x.expand([1 << 29, 1 << 30])];
+    let [left, right] = [x.expand([1 << 29, 1 << 30]), x.expand([1 << 30, 1 << 29])];
     let product = left.matmul(right);
     assert!(tape.plan([product, huge.exp()])?.peak_bytes() > 1 << 62);
     assert_eq!(product.value().unwrap_err().kind(), ErrorKind::Memory);

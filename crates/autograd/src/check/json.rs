@@ -2,7 +2,7 @@
 
 use super::blame::Blame;
 use super::report::{Comparison, GradReport, Mode, Verdict};
-pub(super) use crate::error::json::{array, number, string};
+pub(super) use crate::json::{array, number, string};
 
 pub(super) fn report(report: &GradReport) -> String {
     let counts = report.counts();

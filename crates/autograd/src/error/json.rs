@@ -1,7 +1,7 @@
-//! The pieces of JSON, written out by hand: for a few flat objects.
+//! The pieces of JSON, written out by hand: for a few flat objects. Hidden, and no part of what is promised.
 
 /// A string with its quotes.
-pub(crate) fn string(text: &str) -> String {
+pub fn string(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for letter in text.chars() {
@@ -18,7 +18,7 @@ pub(crate) fn string(text: &str) -> String {
 }
 
 /// JSON knows no NaN and no infinity.
-pub(crate) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     match value.is_finite() {
         true => format!("{value:?}"),
         false => format!("\"{value}\""),
@@ -26,6 +26,6 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// An array of what is JSON already.
-pub(crate) fn array(items: impl IntoIterator<Item = String>) -> String {
+pub fn array(items: impl IntoIterator<Item = String>) -> String {
     format!("[{}]", items.into_iter().collect::<Vec<_>>().join(","))
 }

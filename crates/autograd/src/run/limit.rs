@@ -4,7 +4,7 @@
 use super::execute::scratch_bytes;
 use super::place;
 use super::plan::{Lean, Place, Steps};
-use super::recompute::{Cut, Recompute};
+use super::recompute::Recompute;
 use super::select::{Limit, Selection};
 
 /// A plan that no recomputation brings below the limit.
@@ -70,27 +70,25 @@ impl Search<'_> {
     fn recompute(&mut self, recompute: &Recompute<'_>) -> Option<Steps> {
         let (all, mut stretch) = (recompute.candidates(), recompute.elements());
         while stretch > 0 && all > 0 {
-            for cut in [Cut::Operands, Cut::Joined] {
-                let steps = self.rewrite(recompute, all, stretch, cut);
-                if self.fits(&steps) {
-                    return Some(self.fewest(recompute, stretch, cut, steps));
-                }
-                self.consider(steps);
+            let steps = self.rewrite(recompute, all, stretch);
+            if self.fits(&steps) {
+                return Some(self.fewest(recompute, stretch, steps));
             }
+            self.consider(steps);
             if stretch < recompute.least() {
                 break;
             }
-            stretch -= stretch.div_ceil(3);
+            stretch -= stretch.div_ceil(4);
         }
         None
     }
 
     /// Bisects the number of candidates, the best first, down to the fewest that suffice.
-    fn fewest(&mut self, recompute: &Recompute<'_>, stretch: usize, cut: Cut, mut best: Steps) -> Steps {
+    fn fewest(&mut self, recompute: &Recompute<'_>, stretch: usize, mut best: Steps) -> Steps {
         let (mut low, mut high) = (0, recompute.candidates());
         while high - low > 1 {
             let middle = low.midpoint(high);
-            let steps = self.rewrite(recompute, middle, stretch, cut);
+            let steps = self.rewrite(recompute, middle, stretch);
             match self.fits(&steps) {
                 true => (high, best) = (middle, steps),
                 false => low = middle,
@@ -99,8 +97,8 @@ impl Search<'_> {
         best
     }
 
-    fn rewrite(&self, recompute: &Recompute<'_>, count: usize, stretch: usize, cut: Cut) -> Steps {
-        let rewritten = recompute.rewrite(count, stretch, cut);
+    fn rewrite(&self, recompute: &Recompute<'_>, count: usize, stretch: usize) -> Steps {
+        let rewritten = recompute.rewrite(count, stretch);
         self.plan(&rewritten.selection, rewritten.origins, rewritten.again)
     }
 

@@ -172,7 +172,7 @@ impl<T: Element> Tape<T> {
 /// The mistake of a plan that no recomputation brings below the limit.
 fn too_much<T: Element>(tape: &Inner<T>, selected: &[u32], excess: &limit::Excess) -> Error {
     let limit::Excess { needed, limit, bytes, node } = *excess;
-    let message = format!("{needed} bytes are needed at least, and the memory limit is {limit}");
+    let message = format!("the least plan that was found needs {needed} bytes, and the memory limit is {limit}");
     let Some(node) = node else { return Error::new(ErrorKind::Memory, message) };
     let id = selected[node as usize];
     let message = format!("{message}; its result of {bytes} bytes is the first that does not fit");

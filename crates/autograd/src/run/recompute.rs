@@ -2,9 +2,9 @@
 //!
 //! A value that is read early and again much later (in the forward pass, and in the backward pass) is kept all that
 //! time. Here it is not: late readers read a copy of its node, which runs just before them. Copies read copies, so a chain
-//! of dropped values is computed again from the last value before it that is kept; a chain is cut into stretches, since all
-//! of a stretch is there at once when it is computed again (Chen, Xu, Zhang and Guestrin, *Training deep nets with
-//! sublinear memory cost*, 2016).
+//! of dropped values is computed again from the last value before it that is kept. Time is cut into stretches, since all of
+//! a stretch is there at once when it is computed again; what is read on both sides of a cut is kept (Chen, Xu, Zhang and
+//! Guestrin, *Training deep nets with sublinear memory cost*, 2016).
 
 use smallvec::SmallVec;
 
@@ -39,15 +39,6 @@ pub(crate) struct Recompute<'a> {
     latest: Vec<u32>,
     /// The best first.
     candidates: Vec<Candidate>,
-}
-
-/// Where a chain of dropped values is cut that would be too long to be computed again at once: what is kept there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cut {
-    /// The operands of the first value after the cut: best for a chain with one value at a time.
-    Operands,
-    /// The dropped values before the cut that what lies after it needs: for chains that hand on several values.
-    Joined,
 }
 
 /// A selection in which some values are computed again.
@@ -195,125 +186,53 @@ impl<'a> Recompute<'a> {
         }
     }
 
-    /// The selection in which the best `count` candidates are computed again, in stretches of at most so many elements.
-    pub(crate) fn rewrite(&self, count: usize, stretch: usize, cut: Cut) -> Rewritten {
-        let mut wanted = vec![false; self.selection.len()];
-        self.candidates[..count].iter().for_each(|candidate| wanted[candidate.node as usize] = true);
-        let dropped = Stretches::choose(self, &wanted, stretch, cut);
-        Writer::new(self, dropped).write()
-    }
-}
-
-/// Values that are computed again together, joined as they are found.
-struct Stretches<'r, 'a> {
-    recompute: &'r Recompute<'a>,
-    longest: usize,
-    cut: Cut,
-    parents: Vec<u32>,
-    elements: Vec<usize>,
-    dropped: Vec<bool>,
-    /// What stays until it is read late, so that a stretch begins there.
-    kept: Vec<bool>,
-}
-
-impl<'r, 'a> Stretches<'r, 'a> {
-    /// Which candidates are dropped, with the helpers they need; a chain is cut where its stretch would be too long.
-    fn choose(recompute: &'r Recompute<'a>, wanted: &[bool], longest: usize, cut: Cut) -> Vec<bool> {
-        let count = wanted.len();
-        let parents = (0..count as u32).collect();
-        let (dropped, kept) = (vec![false; count], vec![false; count]);
-        let mut stretches = Stretches { recompute, longest, cut, parents, elements: vec![0; count], dropped, kept };
-        for node in (0..count as u32).filter(|&node| wanted[node as usize]) {
-            stretches.consider(node);
-        }
-        stretches.dropped
+    /// The selection in which the best `count` candidates are computed again, in stretches of so many elements of them.
+    pub(crate) fn rewrite(&self, count: usize, stretch: usize) -> Rewritten {
+        let mut dropped = vec![false; self.selection.len()];
+        self.candidates[..count].iter().for_each(|candidate| dropped[candidate.node as usize] = true);
+        let order = self.order();
+        let kept = self.cut(&order, &dropped, stretch);
+        dropped.iter_mut().zip(&kept).for_each(|(dropped, kept)| *dropped &= !kept);
+        self.add_helpers(&order, &mut dropped, &kept);
+        Writer::new(self, dropped).write(&order)
     }
 
-    /// Drops a value, in the stretch of what it is computed from or in a new one.
-    fn consider(&mut self, node: u32) {
-        let recompute = self.recompute;
-        if recompute.volume(node) > self.longest || self.kept[node as usize] {
-            return;
-        }
-        if let Some((helpers, joined)) = self.below(node) {
-            if self.try_join(node, &helpers, &joined) {
-                return;
-            }
-            if self.cut == Cut::Joined {
-                joined.iter().for_each(|&other| self.keep(other));
-                if self.try_join(node, &helpers, &[]) {
-                    return;
-                }
+    /// What is kept so that no copy needs a copy of an earlier stretch: all that is read early on both sides of a cut.
+    fn cut(&self, order: &[u32], wanted: &[bool], stretch: usize) -> Vec<bool> {
+        let (mut cuts, mut elements) = (Vec::new(), 0usize);
+        for &node in order.iter().filter(|&&node| wanted[node as usize]) {
+            elements = elements.saturating_add(self.volume(node));
+            if elements > stretch {
+                // The last time before the cut.
+                cuts.extend(self.time(node).checked_sub(1).filter(|time| cuts.last() != Some(time)));
+                elements = self.volume(node);
             }
         }
-        for operand in recompute.memories(node) {
-            if !recompute.is_there(operand, recompute.late[node as usize], node) || self.dropped[operand as usize] {
-                self.keep(operand);
+        let crosses = |node: usize| {
+            let next = cuts.partition_point(|&cut| cut < self.groups.times[node]);
+            cuts.get(next).is_some_and(|&cut| cut < self.early[node])
+        };
+        (0..wanted.len()).map(crosses).collect()
+    }
+
+    /// Drops too what has no late readers, but what copies read.
+    fn add_helpers(&self, order: &[u32], dropped: &mut [bool], kept: &[bool]) {
+        let mut when = self.late.clone();
+        for &node in order.iter().rev() {
+            if !dropped[node as usize] {
+                continue;
             }
-        }
-        self.try_join(node, &[], &[]);
-    }
-
-    /// Keeps a value that was to be dropped: a stretch begins there.
-    fn keep(&mut self, node: u32) {
-        (self.dropped[node as usize], self.kept[node as usize]) = (false, true);
-    }
-
-    /// Drops a node with its helpers, in one stretch with other dropped nodes, where that is not too long. Whether it did.
-    fn try_join(&mut self, node: u32, helpers: &[u32], others: &[u32]) -> bool {
-        let mut joined: Vec<u32> = others.iter().map(|&other| self.root(other)).collect();
-        joined.sort_unstable();
-        joined.dedup();
-        let own = helpers.iter().chain([&node]).map(|&node| self.recompute.volume(node));
-        let together = joined.iter().map(|&other| self.elements[other as usize]);
-        let elements = own.chain(together).fold(0usize, usize::saturating_add);
-        if elements > self.longest {
-            return false;
-        }
-        for &member in helpers.iter().chain(&joined) {
-            self.parents[member as usize] = node;
-        }
-        helpers.iter().chain([&node]).for_each(|&member| self.dropped[member as usize] = true);
-        self.elements[node as usize] = elements;
-        true
-    }
-
-    /// What a node needs besides what is there: helpers that are not dropped yet, and dropped values. Nothing where that is
-    /// more than a stretch may have.
-    fn below(&self, node: u32) -> Option<(Vec<u32>, Vec<u32>)> {
-        let recompute = self.recompute;
-        let (when, mut elements) = (recompute.late[node as usize], 0usize);
-        let (mut helpers, mut joined, mut waiting) = (Vec::new(), Vec::new(), vec![node]);
-        while let Some(reader) = waiting.pop() {
-            elements = elements.saturating_add(recompute.volume(reader));
-            if elements > self.longest {
-                return None;
-            }
-            for operand in recompute.memories(reader) {
+            for operand in self.memories(node) {
                 let o = operand as usize;
-                if recompute.stays[o] || self.kept[o] {
-                    continue;
+                let is_there = kept[o] || dropped[o] || self.is_there(operand, when[node as usize], node);
+                if !is_there && self.costs[o].is_finite() {
+                    dropped[o] = true;
                 }
-                if self.dropped[o] {
-                    joined.push(operand);
-                } else if !recompute.is_there(operand, when, reader)
-                    && recompute.costs[o].is_finite()
-                    && !helpers.contains(&operand)
-                {
-                    helpers.push(operand);
-                    waiting.push(operand);
+                if dropped[o] {
+                    when[o] = when[o].min(when[node as usize]);
                 }
             }
         }
-        Some((helpers, joined))
-    }
-
-    fn root(&mut self, mut node: u32) -> u32 {
-        while self.parents[node as usize] != node {
-            self.parents[node as usize] = self.parents[self.parents[node as usize] as usize];
-            node = self.parents[node as usize];
-        }
-        node
     }
 }
 
@@ -336,9 +255,9 @@ impl<'r, 'a> Writer<'r, 'a> {
         Writer { recompute, dropped, selection, origins: Vec::new(), again: Vec::new(), numbers }
     }
 
-    fn write(mut self) -> Rewritten {
+    fn write(mut self, order: &[u32]) -> Rewritten {
         let recompute = self.recompute;
-        for node in recompute.order() {
+        for &node in order {
             let after = recompute.latest[recompute.groups.of[node as usize] as usize];
             self.obtain(node, false, after);
         }

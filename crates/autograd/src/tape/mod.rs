@@ -174,21 +174,16 @@ impl<T: Element> Tape<T> {
     /// whose result does not fit.
     ///
     /// ```
-    /// use wengert_autograd::{ErrorKind, Tape, Tensor};
-    /// let x0 = Tensor::from_fn([1000], |i| (i as f64).sin());
-    /// let run = |limit: Option<usize>| {
+    /// use wengert_autograd::{ErrorKind, Result, Tape, Tensor};
+    /// fn gradient(limit: Option<usize>) -> Result<Tensor<f64>> {
     ///     let tape = Tape::new();
     ///     tape.memory_limit(limit);
-    ///     let x = tape.input(&x0);
-    ///     // The gradient of a sum reads the values of the chain from the last to the first.
-    ///     let y = (0..50).fold(x, |y, _| y.softmax(0) * 2.0);
-    ///     let gradient = y.square().sum().grad([x])[0];
-    ///     Ok((gradient.value()?, tape.plan([gradient])?))
-    /// };
-    /// let (free, _) = run(None)?;
-    /// let (lean, _) = run(Some(200_000))?;                   // 25 of the values of 8,000 bytes
-    /// assert_eq!(free, lean);
-    /// assert_eq!(run(Some(10_000)).unwrap_err().kind(), ErrorKind::Memory);
+    ///     let x = tape.input(Tensor::from_fn([1000], |i| (i as f64).sin()));
+    ///     // The backward pass reads the 50 values of the chain, of 8,000 bytes each, from the last to the first.
+    ///     (0..50).fold(x, |y, _| (y * 2.0).softmax(0)).square().sum().grad([x])[0].value()
+    /// }
+    /// assert_eq!(gradient(Some(250_000))?, gradient(None)?);
+    /// assert_eq!(gradient(Some(10_000)).unwrap_err().kind(), ErrorKind::Memory);
     /// # Ok::<(), wengert_autograd::Error>(())
     /// ```
     pub fn memory_limit(&self, bytes: impl Into<Option<usize>>) {
