@@ -13,14 +13,14 @@ fn bits(tensors: impl IntoIterator<Item = Tensor>) -> Vec<u32> {
     tensors.into_iter().flat_map(bits).collect()
 }
 
-/// What a computation gives with 1, 2 and 3 threads, which must be the same.
+/// What a computation gives with 1, 2, 3 and 8 threads, which must be the same.
 fn with_every_number_of_threads(compute: impl Fn() -> Result<Vec<u32>>) -> Result<()> {
     let _guard = ONE_AT_A_TIME.lock();
     wengert::set_threads(1);
     assert_eq!(wengert::threads(), 1);
     let expected = compute()?;
     assert!(!expected.is_empty());
-    for threads in [2, 3] {
+    for threads in [2, 3, 8] {
         wengert::set_threads(threads);
         assert_eq!(wengert::threads(), threads);
         let found = compute()?;
@@ -77,5 +77,41 @@ fn reductions_draws_and_elementwise_chains() -> Result<()> {
         let total = rows.square().sum() + columns.mean() + chain.var().sqrt();
         let [gx] = total.grad([x]);
         Ok(bits(tape.eval([total, rows, columns, chain, gx])?))
+    })
+}
+
+#[test]
+fn long_reductions_of_every_kind() -> Result<()> {
+    with_every_number_of_threads(|| {
+        let tape = Tape::<f32>::new();
+        let x = tape.input(Tensor::from_fn([100_003], |i| (i as f32 * 0.73).sin()));
+        let y = x * x.exp();
+        let tall = y.narrow(0, 1, 99_990).reshape([9999, 10]);
+        let wide = tall.t().sum_axes(&[0], false).max();
+        let all = y.sum() + y.mean() + y.max() * y.min() + y.norm(2.0) + tall.logsumexp().tanh() + wide;
+        let [gx] = all.grad([x]);
+        Ok(bits(tape.eval([all, tall.sum_axes(&[0], false), tall.var_axes(&[0], false), y.cumsum(0), gx])?))
+    })
+}
+
+#[test]
+fn within_a_memory_limit() -> Result<()> {
+    let compute = |limit: Option<usize>| {
+        let tape = Tape::<f32>::training(5);
+        tape.memory_limit(limit);
+        let x = tape.input(Tensor::from_fn([128, 200], |i| (i as f32 * 0.41).cos()));
+        let w = tape.input(Tensor::from_fn([200, 200], |i| (i as f32 * 0.23).sin() * 0.1));
+        let loss = (0..12).fold(x, |h, _| h.matmul(w).tanh().dropout(0.1) + h).square().mean();
+        let peak = tape.plan([loss, loss.grad([w])[0]])?.peak_bytes();
+        let gradients = loss.backward()?;
+        let gradient = |var| gradients.wrt(var).cloned().unwrap_or_else(|| Tensor::zeros([0]));
+        Ok((bits([loss.value()?, gradient(w), gradient(x)]), peak))
+    };
+    let (free, peak) = compute(None)?;
+    with_every_number_of_threads(|| {
+        let (lean, lean_peak) = compute(Some(peak / 2))?;
+        assert!(lean_peak <= peak / 2);
+        assert_eq!(lean, free);
+        Ok(lean)
     })
 }

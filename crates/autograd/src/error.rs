@@ -1,5 +1,7 @@
 //! The one error type of the crate. It must know nothing of tensors, ops or tapes: it only carries words.
 
+pub mod json;
+
 use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub enum ErrorKind {
     Check,
     /// A recorded step that cannot be replayed: other shapes, another decision, a value asked for on the way.
     Replay,
+    /// Memory that cannot be had, or that a limit forbids.
+    Memory,
     /// A computation without a result: an iteration that does not converge, a matrix that has no inverse.
     Numeric,
 }

@@ -2,35 +2,7 @@
 
 use super::blame::Blame;
 use super::report::{Comparison, GradReport, Mode, Verdict};
-
-/// A string with its quotes.
-pub(super) fn string(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            control if control < ' ' => quoted.push_str(&format!("\\u{:04x}", control as u32)),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// JSON knows no NaN and no infinity.
-pub(super) fn number(value: f64) -> String {
-    match value.is_finite() {
-        true => format!("{value:?}"),
-        false => format!("\"{value}\""),
-    }
-}
-
-pub(super) fn array(items: impl IntoIterator<Item = String>) -> String {
-    format!("[{}]", items.into_iter().collect::<Vec<_>>().join(","))
-}
+pub(super) use crate::json::{array, number, string};
 
 pub(super) fn report(report: &GradReport) -> String {
     let counts = report.counts();

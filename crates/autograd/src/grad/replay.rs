@@ -168,7 +168,7 @@ impl<T: Element> Replay<T> {
     ///
     /// # Errors
     /// The first mistake recorded; a value asked for other than by [`decide`](Var::decide); what
-    /// [`backward`](Var::backward) refuses.
+    /// [`backward`](Var::backward) refuses; memory that cannot be had, or that the tape's limit forbids.
     #[track_caller]
     pub fn record<B: Batch<T> + ?Sized>(
         tape: Tape<T>,
@@ -192,7 +192,7 @@ impl<T: Element> Replay<T> {
         let decisions = inner.decisions.iter().map(|decision| decision.0);
         let outputs: SmallVec<[u32; 32]> = recorded.outputs.iter().copied().chain(decisions).collect();
         drop(inner);
-        let prepared = tape.prepare(&outputs);
+        let prepared = tape.prepare(&outputs)?;
         let mut inner = tape.inner.borrow_mut();
         let bindable = |&(parameter, node): &(ParamId, u32)| {
             let leaf = &inner.nodes[node as usize];

@@ -12,6 +12,7 @@ pub mod lists;
 pub mod math;
 pub mod native;
 pub mod number;
+pub mod peak;
 pub mod philox;
 mod places;
 mod pointwise;

@@ -130,7 +130,7 @@ impl<T: Element> Op<T> for MatMul {
     }
 
     fn flops(&self, inputs: &[&Shape], output: &Shape) -> usize {
-        2 * output.volume() * sides(inputs[0], self.reads_transposed()[0]).1
+        output.volume().saturating_mul(2).saturating_mul(sides(inputs[0], self.reads_transposed()[0]).1)
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {

@@ -60,14 +60,17 @@ struct Kept {
     used: u64,
 }
 
-/// The plan of a selection: a kept one, or a new one.
-pub(crate) fn plan_of(selection: &Selection, make: impl FnOnce(&Selection) -> Steps) -> Rc<Steps> {
+/// The plan of a selection: a kept one, or a new one. What cannot be planned is not kept.
+pub(crate) fn plan_of<E>(
+    selection: &Selection,
+    make: impl FnOnce(&Selection) -> Result<Steps, E>,
+) -> Result<Rc<Steps>, E> {
     let hash = selection.hash();
     let mut counters = COUNTERS.get();
     let known = PLANS.with_borrow_mut(|plans| {
         plans.clock += 1;
         let clock = plans.clock;
-        let kept = plans.by_hash.get_mut(&hash)?.iter_mut().find(|kept| kept.steps.selection == *selection)?;
+        let kept = plans.by_hash.get_mut(&hash)?.iter_mut().find(|kept| kept.steps.asked() == selection)?;
         kept.used = clock;
         Some(kept.steps.clone())
     });
@@ -77,14 +80,16 @@ pub(crate) fn plan_of(selection: &Selection, make: impl FnOnce(&Selection) -> St
             steps
         }
         None => {
+            let steps = Rc::new(make(selection)?);
+            // A run inside may have planned too.
+            counters = COUNTERS.get();
             counters.planned += 1;
-            let steps = Rc::new(make(selection));
             PLANS.with_borrow_mut(|plans| plans.keep(hash, steps.clone()));
             steps
         }
     };
     COUNTERS.set(counters);
-    steps
+    Ok(steps)
 }
 
 impl Plans {

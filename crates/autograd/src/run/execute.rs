@@ -29,21 +29,76 @@ pub(crate) struct Run<'a, T: Element> {
 #[derive(Debug)]
 pub(crate) struct Functions<T: Element> {
     rows: Vec<pass::Row<T>>,
-    /// For each step whether it is a fused group whose elements are one block, whatever the plan.
-    small: Vec<bool>,
+    /// For each step where its rows begin, and whether it is a fused group whose elements are one block, whatever the plan.
+    starts: Vec<(usize, bool)>,
+    /// The elements of scratch memory that any step takes.
+    pub(super) scratch: usize,
 }
 
 impl<T: Element> Functions<T> {
     pub(crate) fn of(tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Self {
-        let mut functions = Functions { rows: Vec::new(), small: Vec::new() };
+        let scratch = scratch_bytes(steps, size_of::<T>()) / size_of::<T>();
+        let mut functions = Functions { rows: Vec::new(), starts: Vec::new(), scratch };
         for step in &steps.steps {
-            functions.small.push(matches!(step, Step::Fused(fused) if pass::is_small::<T>(fused)));
+            let small = matches!(step, Step::Fused(fused) if pass::is_small::<T>(fused));
+            functions.starts.push((functions.rows.len(), small));
             if let Step::Fused(fused) = step {
                 functions.rows.extend(fused.instructions.iter().map(|instruction| row(tape, ids, instruction)));
             }
         }
         functions
     }
+}
+
+/// The bytes of the largest scratch memory that a step takes on the calling thread, for elements of some bytes.
+pub(crate) fn scratch_bytes(steps: &Steps, element: usize) -> usize {
+    steps.steps.iter().map(|step| scratch_of(step, element)).max().unwrap_or(0)
+}
+
+fn scratch_of(step: &Step, element: usize) -> usize {
+    let Step::Fused(fused) = step else { return 0 };
+    let length = if element == size_of::<f32>() { scratch_length::<f32>(fused) } else { scratch_length::<f64>(fused) };
+    length.saturating_mul(element)
+}
+
+/// Registers, and the parts of joins.
+fn scratch_length<T: Element>(fused: &Fused) -> usize {
+    let block = pass::block_of::<T>(fused);
+    let parts = fused.joins.iter().map(|joined| parts_of::<T>(joined, fused.volume, block));
+    parts.fold(pass::Scratch::of::<T>(fused, block).length, usize::saturating_add)
+}
+
+/// Memory that could not be had: where, if not scratch memory, and so many elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Missing {
+    place: Option<Place>,
+    length: usize,
+}
+
+impl Missing {
+    /// Names the bytes, and the op that is the first to write them.
+    pub(crate) fn error<T: Element>(self, tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Error {
+        let message = format!("the {} bytes that it needs cannot be had", self.length.saturating_mul(size_of::<T>()));
+        let writes = |step: &&Step| step.written().iter().any(|&(_, place)| Some(place) == self.place);
+        let most = |step: &&Step| scratch_of(step, size_of::<T>());
+        let step = steps.steps.iter().find(writes).or_else(|| steps.steps.iter().max_by_key(most));
+        let written = step.map(|step| step.written()).unwrap_or_default();
+        match written.iter().find(|&&(_, place)| Some(place) == self.place).or(written.first()) {
+            Some(&(node, _)) => memory_error(tape, ids[node as usize], message),
+            None => Error::new(ErrorKind::Memory, message),
+        }
+    }
+}
+
+/// Makes memory be of a length, of no matter which values.
+fn renew<T: Element>(storage: &mut Storage<T>, length: usize, place: Option<Place>) -> Result<(), Missing> {
+    if storage.len() != length {
+        *storage = Storage::try_unspecified(length).ok_or(Missing { place, length })?;
+    } else if cfg!(debug_assertions) {
+        // An element that is read before it is written is then seen.
+        storage.make_mut().fill(T::NAN);
+    }
+    Ok(())
 }
 
 /// The loop of a row; other instructions have none.
@@ -71,18 +126,22 @@ impl<T: Element> Default for Memory<T> {
 
 impl<T: Element> Memory<T> {
     /// Memory for a run of a plan, always the same: what is there is used again.
-    pub(crate) fn renew(&mut self, steps: &Steps) {
+    ///
+    /// # Errors
+    /// What could not be had.
+    pub(crate) fn renew(&mut self, steps: &Steps, scratch: usize) -> Result<(), Missing> {
         self.buffers.resize_with(steps.buffers.len(), Storage::default);
         self.results.resize_with(steps.results.len(), Storage::default);
-        let lengths = steps.buffers.iter().copied().chain(steps.results.iter().map(|result| result.1));
-        for (storage, length) in self.buffers.iter_mut().chain(&mut self.results).zip(lengths) {
-            if storage.len() != length {
-                *storage = Storage::unspecified(length);
-            } else if cfg!(debug_assertions) {
-                // An element that is read before it is written is then seen.
-                storage.make_mut().fill(T::NAN);
-            }
+        for (i, (storage, &length)) in self.buffers.iter_mut().zip(&steps.buffers).enumerate() {
+            renew(storage, length, Some(Place::Buffer(i as u32)))?;
         }
+        for (i, (storage, &(_, length))) in self.results.iter_mut().zip(&steps.results).enumerate() {
+            renew(storage, length, Some(Place::Result(i as u32)))?;
+        }
+        if self.scratch.len() < scratch {
+            renew(&mut self.scratch, scratch, None)?;
+        }
+        Ok(())
     }
 
     /// Lets go of the results, and of all else beyond some bytes.
@@ -138,20 +197,20 @@ impl<T: Element> Run<'_, T> {
         if self.check_finite {
             self.check_leaves()?;
         }
-        let mut rows = &self.functions.rows[..];
-        for (step, &small) in self.steps.steps.iter().zip(&self.functions.small) {
-            match step {
-                Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, memory)?,
-                Step::Fused(fused) => {
-                    let Some(rows) = rows.split_off(..fused.instructions.len()) else { continue };
-                    match small {
-                        true => self.run_small(fused, rows, memory)?,
-                        false => self.run_fused(fused, rows, memory)?,
-                    }
-                }
+        (0..self.steps.steps.len()).try_for_each(|step| self.run_step(step, memory))
+    }
+
+    /// Runs one step.
+    #[inline]
+    pub(super) fn run_step(&self, step: usize, memory: &mut Memory<T>) -> Result<()> {
+        match &self.steps.steps[step] {
+            Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, memory),
+            Step::Fused(fused) => {
+                let (start, small) = self.functions.starts[step];
+                let rows = &self.functions.rows[start..][..fused.instructions.len()];
+                if small { self.run_small(fused, rows, memory) } else { self.run_fused(fused, rows, memory) }
             }
         }
-        Ok(())
     }
 
     #[inline]
@@ -289,4 +348,15 @@ impl<T: Element> Run<'_, T> {
 /// The elements of scratch memory that the parts of a join need.
 fn parts_of<T: Element>(joined: &Joined, volume: usize, block: usize) -> usize {
     if joined.is_partial() { joined.made(volume, block, chain::sums::<T>()) } else { 0 }
+}
+
+/// A lack of memory, with the op that is the first to need it.
+pub(crate) fn memory_error<T: Element>(tape: &Inner<T>, id: u32, message: String) -> Error {
+    let node = &tape.nodes[id as usize];
+    let error = Error::new(ErrorKind::Memory, message);
+    let error = match &node.kind {
+        Kind::Op(op) => error.op(op.name()),
+        _ => error,
+    };
+    error.at(node.location).scope(&tape.scope_of(id))
 }

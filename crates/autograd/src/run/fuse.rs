@@ -103,8 +103,13 @@ impl Fuser<'_> {
     fn visit(&mut self, node: u32) {
         let (selection, simplified) = (self.selection, self.simplified);
         // Views take no time: what counts is the memory they lie in.
-        let memories = simplified.operands(selection, node).map(|operand| simplified.memory(selection, operand));
-        let operands: SmallVec<[u32; 4]> = memories.filter(|&memory| simplified.runs(selection, memory)).collect();
+        let runs = |operand: u32| {
+            let memory = simplified.memory(selection, operand);
+            simplified.runs(selection, memory).then_some(memory)
+        };
+        let mut operands: SmallVec<[u32; 4]> = simplified.operands(selection, node).filter_map(runs).collect();
+        let read = operands.len();
+        operands.extend(selection.waits_for(node).filter_map(runs));
         let tag = selection.tags[node as usize];
         if can_fuse(tag) && !selection.options.separate && self.joins_in_blocks(node) {
             let shape = &selection.shapes[node as usize];
@@ -112,7 +117,7 @@ impl Fuser<'_> {
                 is_elementwise(selection.tags[operand as usize])
                     && (is_join(tag) || selection.shapes[operand as usize] == *shape)
             };
-            let fitting: SmallVec<[u32; 4]> = operands.iter().copied().filter(fits).collect();
+            let fitting: SmallVec<[u32; 4]> = operands[..read].iter().copied().filter(fits).collect();
             // All together if possible; else one by one, since a group that waits for another may not be the first.
             if !self.try_merge(node, &fitting, &operands) {
                 fitting.iter().for_each(|&operand| {

@@ -4,27 +4,34 @@ mod cache;
 mod chains;
 mod execute;
 mod fuse;
+mod limit;
 mod pass;
 mod place;
 mod plan;
 mod prepared;
 mod print;
+mod profile;
 mod program;
+mod recompute;
 mod select;
 mod simplify;
 mod small;
+mod trace;
+
+use std::rc::Rc;
 
 use smallvec::SmallVec;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::tape::var::{POISONED, Var};
-use crate::tape::{Mode, Tape};
+use crate::tape::{Inner, Mode, Tape};
 use crate::tensor::Tensor;
 pub use cache::{PlanCounters, plan_counters};
 pub(crate) use prepared::{Bound, Prepared};
 pub use print::{Plan, PlannedKernel};
-use select::Options;
+pub use profile::Profile;
+use select::{Limit, Options, Selector};
 
 /// What a run leaves on the tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +51,21 @@ impl<T: Element> Tape<T> {
     pub(crate) fn run_plan(&self, outputs: &[u32], keep: Keep) -> Result<SmallVec<[Tensor<T>; 8]>> {
         self.first_error()?;
         self.runs.set(self.runs.get() + 1);
-        let check_finite = self.check_finite.get();
-        let mut prepared = self.prepared(outputs, Options { keep: keep == Keep::All, separate: check_finite });
+        let mut prepared = self.prepared(outputs, self.options(keep))?;
         let inner = self.inner.borrow();
-        prepared.run(&inner, &[], self.seed, check_finite)?;
+        prepared.run(&inner, &[], self.seed, self.check_finite.get())?;
         let tensors: SmallVec<[Tensor<T>; 8]> = (0..outputs.len()).map(|i| prepared.output(&inner, i)).collect();
         drop(inner);
         self.keep(outputs, keep, &mut prepared, &tensors);
         self.keep_prepared(prepared);
         Ok(tensors)
+    }
+
+    /// What decides a plan besides the structure.
+    pub(crate) fn options(&self, keep: Keep) -> Options {
+        let limit = self.limit.get().map(|bytes| Limit { bytes, element: size_of::<T>() });
+        let (separate, literal) = self.without.get();
+        Options { keep: keep == Keep::All, separate: separate || self.check_finite.get(), literal, limit }
     }
 
     /// Leaves values on the tape.
@@ -78,15 +91,14 @@ impl<T: Element> Tape<T> {
     /// What would run for some outputs: kernels in order, what is fused, shapes, flops and bytes. Runs nothing.
     ///
     /// # Errors
-    /// The first mistake recorded on the tape; an output of another tape.
+    /// The first mistake recorded on the tape; an output of another tape; a memory limit that cannot be met.
     #[track_caller]
     pub fn plan<'t, const N: usize>(&'t self, outputs: [Var<'t, T>; N]) -> Result<Plan> {
         let ids = self.ids_of("plan", &outputs)?;
+        let inner = self.inner.borrow();
         cache::with_selector(|selector| {
-            let inner = self.inner.borrow();
-            selector.select(&inner, &ids, Options { keep: false, separate: self.check_finite.get() });
-            let steps = cache::plan_of(&selector.selection, place::plan);
-            Ok(Plan::of(&inner, &selector.ids, &steps))
+            let steps = planned(&inner, selector, &ids, self.options(Keep::Asked))?;
+            Ok(Plan::of(&inner, &steps.ids(&selector.ids), &steps))
         })
     }
 
@@ -106,7 +118,8 @@ impl<T: Element> Tape<T> {
     /// Computes several values as one plan.
     ///
     /// # Errors
-    /// The first mistake recorded on the tape; an index out of range; with `check_finite`, the first NaN or infinity.
+    /// The first mistake recorded on the tape; an index out of range; with `check_finite`, the first NaN or infinity;
+    /// memory that cannot be had, or that [`memory_limit`](Tape::memory_limit) forbids.
     ///
     /// ```
     /// use wengert_autograd::{Tape, Tensor};
@@ -138,6 +151,31 @@ impl<T: Element> Tape<T> {
         }
         self.run_plan(&ids, if self.mode == Mode::Inference { Keep::Asked } else { Keep::All })
     }
+}
+
+/// Selects what some outputs need, and plans it.
+fn planned<T: Element>(
+    tape: &Inner<T>,
+    selector: &mut Selector,
+    outputs: &[u32],
+    options: Options,
+) -> Result<Rc<plan::Steps>> {
+    selector.select(tape, outputs, options);
+    cache::plan_of(&selector.selection, |selection| {
+        let steps = limit::plan(selection).map_err(|excess| too_much(tape, &selector.ids, &excess))?;
+        trace::show(tape, &steps.ids(&selector.ids), &steps);
+        Ok(steps)
+    })
+}
+
+/// The mistake of a plan that no recomputation brings below the limit.
+fn too_much<T: Element>(tape: &Inner<T>, selected: &[u32], excess: &limit::Excess) -> Error {
+    let limit::Excess { needed, limit, bytes, node } = *excess;
+    let message = format!("the least plan that was found needs {needed} bytes, and the memory limit is {limit}");
+    let Some(node) = node else { return Error::new(ErrorKind::Memory, message) };
+    let id = selected[node as usize];
+    let message = format!("{message}; its result of {bytes} bytes is the first that does not fit");
+    execute::memory_error(tape, id, message).hint("raise the limit, or compute with smaller batches")
 }
 
 impl<'t, T: Element> Var<'t, T> {

@@ -3,6 +3,8 @@
 //! Views lie where their operand lies. A buffer is free again after the last kernel that reads it, and the next value
 //! that fits takes it.
 
+use std::collections::BTreeMap;
+
 use smallvec::SmallVec;
 
 use super::fuse::{Groups, can_fuse, is_elementwise};
@@ -26,8 +28,8 @@ pub(crate) struct Placer<'a> {
     /// The last kernel that reads each node's memory.
     last_use: Vec<u32>,
     places: Vec<Option<Place>>,
-    /// Free buffers.
-    free: Vec<u32>,
+    /// Free buffers by length, those freed last at the end.
+    free: BTreeMap<usize, Vec<u32>>,
     buffers: Vec<usize>,
     results: Vec<(u32, usize)>,
 }
@@ -48,7 +50,7 @@ pub(crate) fn plan_simplified(selection: &Selection, simplified: &Simplified) ->
         kernel_of: vec![u32::MAX; count],
         last_use: vec![0; count],
         places: vec![None; count],
-        free: Vec::new(),
+        free: BTreeMap::new(),
         buffers: Vec::new(),
         results: Vec::new(),
     };
@@ -59,7 +61,7 @@ pub(crate) fn plan_simplified(selection: &Selection, simplified: &Simplified) ->
     let steps = kernels.iter().enumerate().map(|(i, kernel)| placer.step(i as u32, kernel, &mut ending)).collect();
     let outputs = selection.outputs.iter().map(|&output| placer.place(simplified.replaced[output as usize])).collect();
     let (buffers, results) = (placer.buffers, placer.results);
-    Steps { selection: selection.clone(), steps, buffers, results, outputs }
+    Steps { selection: selection.clone(), steps, buffers, results, outputs, lean: None }
 }
 
 impl Placer<'_> {
@@ -152,13 +154,10 @@ impl Placer<'_> {
             return place;
         }
         let volume = self.selection.shapes[node as usize].volume();
-        let fits = |&(_, &buffer): &(usize, &u32)| {
-            let length = self.buffers[buffer as usize];
-            length >= volume && length / 4 <= volume
-        };
-        let best = self.free.iter().enumerate().filter(fits).min_by_key(|(_, buffer)| self.buffers[**buffer as usize]);
-        let buffer = match best.map(|(i, _)| i) {
-            Some(i) => self.free.swap_remove(i),
+        let fitting = volume..=volume.saturating_mul(4).saturating_add(3);
+        let mut best = self.free.range_mut(fitting).filter(|(_, free)| !free.is_empty());
+        let buffer = match best.next().and_then(|(_, free)| free.pop()) {
+            Some(buffer) => buffer,
             None => {
                 self.buffers.push(volume);
                 self.buffers.len() as u32 - 1
@@ -182,7 +181,9 @@ impl Placer<'_> {
                 ending[self.last_use[node as usize].max(index) as usize].push(buffer);
             }
         }
-        self.free.extend(ending[index as usize].drain(..));
+        for buffer in ending[index as usize].drain(..) {
+            self.free.entry(self.buffers[buffer as usize]).or_default().push(buffer);
+        }
         step
     }
 }

@@ -1,6 +1,8 @@
 //! A plan: what runs in which order, and where every value lies. Holds no value and no op: it is made once for a
 //! structure and used for every tape that has it.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use super::select::Selection;
@@ -146,4 +148,44 @@ pub(crate) struct Steps {
     pub(crate) results: Vec<(u32, usize)>,
     /// Where each requested output lies.
     pub(crate) outputs: Vec<Place>,
+    /// What a memory limit changed.
+    pub(crate) lean: Option<Box<Lean>>,
+}
+
+/// How a plan within a memory limit came from what was selected: `selection` is another then.
+#[derive(Clone, Debug)]
+pub(crate) struct Lean {
+    pub(crate) asked: Selection,
+    /// The selected node of each node of the plan.
+    pub(crate) origins: Vec<u32>,
+    /// The nodes that compute a value again, ascending.
+    pub(crate) again: Vec<u32>,
+}
+
+impl Step {
+    /// The nodes whose values it leaves in memory, and where.
+    pub(crate) fn written(&self) -> SmallVec<[(u32, Place); 4]> {
+        match self {
+            Step::Op { node, output, .. } => SmallVec::from_slice(&[(*node, *output)]),
+            Step::Fused(fused) => {
+                let joined = fused.joins.iter().map(|joined| (joined.node, joined.place));
+                fused.stores.iter().copied().chain(joined).collect()
+            }
+        }
+    }
+}
+
+impl Steps {
+    /// What was selected when this was planned.
+    pub(crate) fn asked(&self) -> &Selection {
+        self.lean.as_ref().map_or(&self.selection, |lean| &lean.asked)
+    }
+
+    /// The tape's number of each node of the plan, from that of each selected node.
+    pub(crate) fn ids<'i>(&self, selected: &'i [u32]) -> Cow<'i, [u32]> {
+        match &self.lean {
+            None => Cow::Borrowed(selected),
+            Some(lean) => lean.origins.iter().map(|&origin| selected[origin as usize]).collect(),
+        }
+    }
 }

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::plan::Place;
 use super::select::{Options, Tag};
-use super::{cache, execute, place, plan};
+use super::{Keep, cache, execute, plan, planned};
 use crate::error::Result;
 use crate::kernels::lists::emptied;
 use crate::kernels::number::Element;
@@ -36,15 +36,15 @@ pub(crate) struct Prepared<T: Element> {
 pub(crate) type Bound<'a, T> = [(u32, &'a [T])];
 
 impl<T: Element> Prepared<T> {
-    fn new(tape: &Inner<T>, outputs: &[u32], options: Options) -> Self {
+    fn new(tape: &Inner<T>, outputs: &[u32], options: Options) -> Result<Self> {
         cache::with_selector(|selector| {
-            selector.select(tape, outputs, options);
-            let steps = cache::plan_of(&selector.selection, place::plan);
-            let functions = execute::Functions::of(tape, &selector.ids, &steps);
+            let steps = planned(tape, selector, outputs, options)?;
+            let ids = steps.ids(&selector.ids).into_owned();
+            let functions = execute::Functions::of(tape, &ids, &steps);
             let is_leaf = |&node: &u32| matches!(steps.selection.tags[node as usize], Tag::Value | Tag::Number(_));
             let leaves = (0..steps.selection.len() as u32).filter(is_leaf).collect();
-            let (ids, memory, values) = (selector.ids.clone(), execute::Memory::default(), Vec::new());
-            Prepared { outputs: outputs.into(), options, ids, steps, functions, memory, leaves, values }
+            let (memory, values) = (execute::Memory::default(), Vec::new());
+            Ok(Prepared { outputs: outputs.into(), options, ids, steps, functions, memory, leaves, values })
         })
     }
 
@@ -71,8 +71,19 @@ impl<T: Element> Prepared<T> {
 
     /// Runs on a tape.
     pub(super) fn run(&mut self, tape: &Inner<T>, bound: &Bound<'_, T>, seed: u64, check_finite: bool) -> Result<()> {
+        self.with_run(tape, bound, (seed, check_finite), |run, memory| run.run_in(memory))
+    }
+
+    /// Lends a run on a tape, and its memory.
+    pub(super) fn with_run<R>(
+        &mut self,
+        tape: &Inner<T>,
+        bound: &Bound<'_, T>,
+        (seed, check_finite): (u64, bool),
+        work: impl FnOnce(&execute::Run<'_, T>, &mut execute::Memory<T>) -> Result<R>,
+    ) -> Result<R> {
         let Prepared { ids, steps, functions, memory, leaves, values, .. } = self;
-        memory.renew(steps);
+        memory.renew(steps, functions.scratch).map_err(|missing| missing.error(tape, ids, steps))?;
         let mut given: Vec<&[T]> = emptied(std::mem::take(values));
         given.resize(ids.len(), &[]);
         for &leaf in &*leaves {
@@ -80,7 +91,7 @@ impl<T: Element> Prepared<T> {
         }
         bound.iter().for_each(|&(leaf, values)| given[leaf as usize] = values);
         let run = execute::Run { tape, ids, steps, functions, leaves: &given, seed, check_finite };
-        let done = run.run_in(memory);
+        let done = work(&run, memory);
         *values = emptied(given);
         done
     }
@@ -102,7 +113,12 @@ impl<T: Element> Prepared<T> {
 
     /// The place in the plan of a node of the tape, if it is needed.
     pub(crate) fn place_of(&self, node: u32) -> Option<u32> {
-        self.ids.binary_search(&node).ok().map(|place| place as u32)
+        // In the order of the tape, where a memory limit changed nothing.
+        let place = match self.steps.lean {
+            None => self.ids.binary_search(&node).ok(),
+            Some(_) => self.ids.iter().position(|&id| id == node),
+        };
+        place.map(|place| place as u32)
     }
 
     /// The elements of an output of the last run, with the same values bound.
@@ -135,7 +151,10 @@ impl<T: Element> Prepared<T> {
 
 impl<T: Element> Tape<T> {
     /// The plan of outputs: what the last recording knew, or a new one.
-    pub(super) fn prepared(&self, outputs: &[u32], options: Options) -> Box<Prepared<T>> {
+    ///
+    /// # Errors
+    /// A memory limit that cannot be met.
+    pub(super) fn prepared(&self, outputs: &[u32], options: Options) -> Result<Box<Prepared<T>>> {
         let inner = &mut *self.inner.borrow_mut();
         let mut findings = std::mem::take(&mut inner.findings);
         let known = findings.take(|known: &Prepared<T>| known.serves(inner, outputs, options));
@@ -143,9 +162,9 @@ impl<T: Element> Tape<T> {
         match known {
             Some(known) => {
                 cache::count_reuse();
-                known
+                Ok(known)
             }
-            None => Box::new(Prepared::new(inner, outputs, options)),
+            None => Ok(Box::new(Prepared::new(inner, outputs, options)?)),
         }
     }
 
@@ -156,9 +175,11 @@ impl<T: Element> Tape<T> {
     }
 
     /// Plans outputs, to be run any number of times.
-    pub(crate) fn prepare(&self, outputs: &[u32]) -> Prepared<T> {
-        let options = Options { keep: false, separate: self.check_finite.get() };
-        Prepared::new(&self.inner.borrow(), outputs, options)
+    ///
+    /// # Errors
+    /// A memory limit that cannot be met.
+    pub(crate) fn prepare(&self, outputs: &[u32]) -> Result<Prepared<T>> {
+        Prepared::new(&self.inner.borrow(), outputs, self.options(Keep::Nothing))
     }
 
     /// Runs with the present values of the leaves, or others that are given.

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use super::plan::{Step, Steps};
+use super::plan::{Place, Step, Steps};
 use super::select::Tag;
+use crate::error::json;
 use crate::kernels::number::Element;
 use crate::tape::Inner;
 use crate::tape::node::Kind;
@@ -25,13 +26,17 @@ pub struct Plan {
     kernels: Vec<PlannedKernel>,
     buffer_bytes: usize,
     result_bytes: usize,
+    peak_bytes: usize,
+    limit: Option<usize>,
+    recomputed: usize,
 }
 
 /// One kernel of a [`Plan`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PlannedKernel {
-    /// The formulas that it computes: several where elementwise nodes are fused.
+    /// The formulas that it computes: several where elementwise nodes are fused. `again` follows where the value was
+    /// computed before and not kept.
     pub formulas: Vec<String>,
     /// The shape of its output.
     pub shape: Shape,
@@ -39,6 +44,9 @@ pub struct PlannedKernel {
     pub flops: usize,
     /// Bytes read and written.
     pub bytes: usize,
+    /// Where it writes: `buffer 0`, or `result 0` for what leaves with the results; `again` follows where the buffer held
+    /// another value before.
+    pub writes: Vec<String>,
 }
 
 impl Plan {
@@ -49,7 +57,7 @@ impl Plan {
 
     /// Arithmetic operations of all kernels.
     pub fn flops(&self) -> usize {
-        self.kernels.iter().map(|kernel| kernel.flops).sum()
+        self.kernels.iter().map(|kernel| kernel.flops).fold(0, usize::saturating_add)
     }
 
     /// Bytes of the buffers between kernels: each is used again as soon as nobody reads it.
@@ -62,62 +70,165 @@ impl Plan {
         self.result_bytes
     }
 
+    /// Bytes that a run takes at most, besides what is on the tape: buffers, results, and the registers of fused passes.
+    /// Not counted are registers of further threads (below 64 KiB each) and what single kernels take while they run:
+    /// packed panels of matrix products, unfolded images of convolutions, rows of sorts.
+    pub fn peak_bytes(&self) -> usize {
+        self.peak_bytes
+    }
+
+    /// The memory limit that it was planned for.
+    pub fn limit(&self) -> Option<usize> {
+        self.limit
+    }
+
+    /// How many values are computed again instead of kept, so that the limit is met.
+    pub fn recomputed(&self) -> usize {
+        self.recomputed
+    }
+
+    /// The plan as a JSON object: `kernels` (`formulas`, `shape`, `flops`, `bytes`, `writes`), `flops`, `buffer_bytes`,
+    /// `result_bytes`, `peak_bytes`, `limit` (or null), `recomputed`.
+    ///
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::<f64>::ones([100]));
+    /// assert!(tape.plan([x.tanh()])?.to_json().contains(r#""flops":100,"bytes":1600,"writes":["result 0"]"#));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    pub fn to_json(&self) -> String {
+        let kernels = self.kernels.iter().map(|kernel| format!("{{{}}}", kernel.json_fields()));
+        format!("{{\"kernels\":{},{}}}", json::array(kernels), self.json_fields())
+    }
+
+    /// The members of its object after the kernels.
+    pub(crate) fn json_fields(&self) -> String {
+        let Plan { buffer_bytes, result_bytes, peak_bytes, recomputed, .. } = self;
+        let limit = self.limit.map_or("null".to_string(), |limit| limit.to_string());
+        format!(
+            "\"flops\":{},\"buffer_bytes\":{buffer_bytes},\"result_bytes\":{result_bytes},\
+             \"peak_bytes\":{peak_bytes},\"limit\":{limit},\"recomputed\":{recomputed}",
+            self.flops()
+        )
+    }
+
     pub(crate) fn of<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Plan {
-        let bytes = |lengths: usize| lengths * size_of::<T>();
+        let bytes = |lengths: usize| lengths.saturating_mul(size_of::<T>());
+        let mut used = vec![false; steps.buffers.len()];
         Plan {
-            kernels: steps.steps.iter().map(|step| describe(tape, ids, steps, step)).collect(),
-            buffer_bytes: bytes(steps.buffers.iter().sum()),
-            result_bytes: bytes(steps.results.iter().map(|result| result.1).sum()),
+            kernels: steps.steps.iter().map(|step| describe(tape, ids, steps, step, &mut used)).collect(),
+            buffer_bytes: bytes(steps.buffers.iter().copied().fold(0, usize::saturating_add)),
+            result_bytes: bytes(steps.results.iter().map(|result| result.1).fold(0, usize::saturating_add)),
+            peak_bytes: steps.peak_bytes(size_of::<T>()),
+            limit: steps.asked().options.limit.map(|limit| limit.bytes),
+            recomputed: steps.steps.iter().flat_map(nodes_of).filter(|&node| is_again(steps, node)).count(),
         }
     }
 }
 
-fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step) -> PlannedKernel {
+impl PlannedKernel {
+    pub(crate) fn json_fields(&self) -> String {
+        let strings = |texts: &[String]| json::array(texts.iter().map(|text| json::string(text)));
+        format!(
+            "\"formulas\":{},\"shape\":{},\"flops\":{},\"bytes\":{},\"writes\":{}",
+            strings(&self.formulas),
+            json::array(self.shape.iter().map(usize::to_string)),
+            self.flops,
+            self.bytes,
+            strings(&self.writes),
+        )
+    }
+}
+
+/// The nodes that a step computes.
+fn nodes_of(step: &Step) -> Vec<u32> {
+    match step {
+        Step::Op { node, .. } => vec![*node],
+        Step::Fused(fused) => fused.members.clone(),
+    }
+}
+
+/// Whether a node computes a value again that was not kept.
+fn is_again(steps: &Steps, node: u32) -> bool {
+    steps.lean.as_ref().is_some_and(|lean| lean.again.binary_search(&node).is_ok())
+}
+
+fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step, used: &mut [bool]) -> PlannedKernel {
     let shapes = &steps.selection.shapes;
     let volume = |node: u32| shapes[node as usize].volume();
-    match step {
+    let formula = |node: u32| match is_again(steps, node) {
+        true => format!("{}   again", tape.equation(ids[node as usize])),
+        false => tape.equation(ids[node as usize]),
+    };
+    let (node, flops, elements) = match step {
         Step::Op { node, inputs, .. } => {
-            let id = ids[*node as usize];
             let inputs: Vec<&Shape> = inputs.iter().map(|input| &shapes[input.0 as usize]).collect();
-            let shape = shapes[*node as usize].clone();
-            let flops = match &tape.nodes[id as usize].kind {
-                Kind::Op(op) => op.flops(&inputs, &shape),
+            let flops = match &tape.nodes[ids[*node as usize] as usize].kind {
+                Kind::Op(op) => op.flops(&inputs, &shapes[*node as usize]),
                 _ => 0,
             };
-            let read: usize = inputs.iter().map(|shape| shape.volume()).sum();
-            let bytes = (read + shape.volume()) * size_of::<T>();
-            PlannedKernel { formulas: vec![tape.equation(id)], shape, flops, bytes }
+            let read = inputs.iter().map(|shape| shape.volume()).fold(0, usize::saturating_add);
+            (*node, flops, read.saturating_add(volume(*node)))
         }
         Step::Fused(fused) => {
-            let formula = |&node: &u32| tape.equation(ids[node as usize]);
-            let read: usize = fused.loads.iter().map(|load| load.volume).sum();
-            let joined: usize = fused.joins.iter().map(|joined| volume(joined.node)).sum();
+            let read = fused.loads.iter().map(|load| load.volume).fold(0, usize::saturating_add);
+            let joined = fused.joins.iter().map(|joined| volume(joined.node)).fold(0, usize::saturating_add);
+            let written = fused.stores.len().saturating_mul(fused.volume).saturating_add(joined);
             let computes = |&&node: &&u32| steps.selection.tags[node as usize] != Tag::Broadcast;
-            PlannedKernel {
-                formulas: fused.members.iter().map(formula).collect(),
-                shape: shapes[fused.node as usize].clone(),
-                flops: fused.members.iter().filter(computes).count() * volume(fused.node),
-                bytes: (read + fused.stores.len() * fused.volume + joined) * size_of::<T>(),
-            }
+            let computed = fused.members.iter().filter(computes).count();
+            (fused.node, computed.saturating_mul(fused.volume), read.saturating_add(written))
         }
+    };
+    PlannedKernel {
+        formulas: nodes_of(step).into_iter().map(formula).collect(),
+        shape: shapes[node as usize].clone(),
+        flops,
+        bytes: elements.saturating_mul(size_of::<T>()),
+        writes: step.written().into_iter().map(|(_, place)| written(place, used)).collect(),
+    }
+}
+
+/// A place in words.
+fn written(place: Place, used: &mut [bool]) -> String {
+    match place {
+        Place::Tape(_) => "nothing".to_string(),
+        Place::Result(i) => format!("result {i}"),
+        Place::Buffer(i) => match std::mem::replace(&mut used[i as usize], true) {
+            true => format!("buffer {i} again"),
+            false => format!("buffer {i}"),
+        },
     }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, kernel) in self.kernels.iter().enumerate() {
-            let PlannedKernel { formulas, shape, flops, bytes } = kernel;
+            let PlannedKernel { formulas, shape, flops, bytes, writes } = kernel;
             let count = match formulas.len() {
                 1 => String::new(),
                 fused => format!("   {fused} fused"),
             };
-            writeln!(f, "kernel {i} : {shape}   {flops} flops   {bytes} bytes{count}")?;
+            let writes = if writes.is_empty() { String::new() } else { format!("   to {}", writes.join(", ")) };
+            writeln!(f, "kernel {i} : {shape}   {flops} flops   {bytes} bytes{count}{writes}")?;
             for formula in formulas {
                 writeln!(f, "    {formula}")?;
             }
         }
-        let Plan { kernels, buffer_bytes, result_bytes } = self;
+        let Plan { kernels, buffer_bytes, result_bytes, peak_bytes, recomputed, .. } = self;
         let (count, flops) = (kernels.len(), self.flops());
-        writeln!(f, "{count} kernels, {flops} flops, {buffer_bytes} bytes of buffers, {result_bytes} bytes of results")
+        write!(
+            f,
+            "{count} kernels, {flops} flops, {buffer_bytes} bytes of buffers, {result_bytes} bytes of results, "
+        )?;
+        writeln!(f, "{peak_bytes} bytes at most")?;
+        match (self.limit, recomputed) {
+            (None, _) => Ok(()),
+            (Some(limit), 0) => writeln!(f, "limit {limit} bytes: no value is computed again"),
+            (Some(limit), 1) => writeln!(f, "limit {limit} bytes: 1 value is computed again instead of kept"),
+            (Some(limit), count) => {
+                writeln!(f, "limit {limit} bytes: {count} values are computed again instead of kept")
+            }
+        }
     }
 }

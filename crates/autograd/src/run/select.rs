@@ -54,6 +54,9 @@ pub(crate) struct Selection {
     pub(crate) outputs: Vec<u32>,
     /// Nodes of checkpoints, ascending: they aren't kept. Listed only where anything is.
     pub(crate) dropped: Vec<u32>,
+    /// `(node, other)`, ascending: nodes that are not to run before another, which they do not read. What is selected has
+    /// none; what is rewritten to compute values again has.
+    pub(crate) after: Vec<(u32, u32)>,
     pub(crate) options: Options,
 }
 
@@ -64,6 +67,18 @@ pub(crate) struct Options {
     pub(crate) keep: bool,
     /// Run every op alone.
     pub(crate) separate: bool,
+    /// Replace nothing by what equals it.
+    pub(crate) literal: bool,
+    /// The bytes that a run may take.
+    pub(crate) limit: Option<Limit>,
+}
+
+/// A limit of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Limit {
+    pub(crate) bytes: usize,
+    /// The bytes of an element.
+    pub(crate) element: usize,
 }
 
 /// Selects, with memory that is used again.
@@ -193,6 +208,7 @@ impl Selection {
         self.starts.clear();
         self.outputs.clear();
         self.dropped.clear();
+        self.after.clear();
     }
 
     /// The number of nodes.
@@ -203,6 +219,12 @@ impl Selection {
     /// The inputs of a node.
     pub(crate) fn inputs(&self, node: u32) -> &[u32] {
         &self.inputs[self.starts[node as usize] as usize..self.starts[node as usize + 1] as usize]
+    }
+
+    /// The nodes that a node is not to run before, besides its inputs.
+    pub(crate) fn waits_for(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
+        let first = self.after.partition_point(|pair| pair.0 < node);
+        self.after[first..].iter().take_while(move |pair| pair.0 == node).map(|pair| pair.1)
     }
 
     /// The structure as a number: equal structures have equal numbers.

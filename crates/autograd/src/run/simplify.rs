@@ -60,7 +60,8 @@ impl Simplified {
     pub(crate) fn of(selection: &Selection) -> Simplified {
         let rules = rules();
         let mut replaced: Vec<u32> = (0..selection.len() as u32).collect();
-        for node in 0..selection.len() as u32 {
+        let simplifies = !selection.options.literal;
+        for node in (0..selection.len() as u32).filter(|_| simplifies) {
             let other = match selection.tags[node as usize] {
                 Tag::Row(row) => {
                     let own = rules.iter().filter(|rule| rule.0 == row);

@@ -60,6 +60,10 @@ pub struct Tape<T: Element = f32> {
     pub(crate) serial: u64,
     pub(crate) check_finite: Cell<bool>,
     pub(crate) strict: Cell<bool>,
+    /// The bytes that a run may take.
+    pub(crate) limit: Cell<Option<usize>>,
+    /// Whether plans do without fusion, and without simplification.
+    pub(crate) without: Cell<(bool, bool)>,
     /// Whether what is recorded is to be replayed: values may then be asked for by `decide` alone.
     pub(crate) replayed: Cell<bool>,
     /// How often something was computed.
@@ -134,6 +138,7 @@ impl<T: Element> Tape<T> {
     #[track_caller]
     pub(crate) fn aside(&self) -> Self {
         let tape = Tape::with(self.mode, self.seed);
+        tape.limit.set(self.limit.get());
         tape.inner.borrow_mut().draws = self.inner.borrow().draws;
         tape
     }
@@ -155,6 +160,8 @@ impl<T: Element> Tape<T> {
             serial,
             check_finite: Cell::new(false),
             strict: Cell::new(false),
+            limit: Cell::new(None),
+            without: Cell::new((false, false)),
             replayed: Cell::new(false),
             runs: Cell::new(0),
         }
@@ -169,6 +176,42 @@ impl<T: Element> Tape<T> {
     /// names the op and its source line. Costs a pass over each value, and fusion.
     pub fn check_finite(&self, on: bool) {
         self.check_finite.set(on);
+    }
+
+    /// The bytes that a run may take from now on, or `None` for as many as it takes: buffers between kernels, results, and
+    /// registers. Not counted is what is on the tape already (leaves, and values of earlier runs), and what single kernels
+    /// take while they run.
+    ///
+    /// What a plan takes is known before it runs: [`Plan::peak_bytes`](crate::Plan::peak_bytes). Where that is more than
+    /// the limit, values that are not asked for don't stay on the tape, and then values are computed again instead of kept:
+    /// elementwise ones first, others after them, those first that free most memory for the least work. The plan says
+    /// which. Results have the same bits as without a limit.
+    ///
+    /// # Errors
+    /// Every way to a value, where no plan was found that meets the limit: the bytes needed, the limit, and the op
+    /// whose result does not fit.
+    ///
+    /// ```
+    /// use wengert_autograd::{ErrorKind, Result, Tape, Tensor};
+    /// fn gradient(limit: Option<usize>) -> Result<Tensor<f64>> {
+    ///     let tape = Tape::new();
+    ///     tape.memory_limit(limit);
+    ///     let x = tape.input(Tensor::from_fn([1000], |i| (i as f64).sin()));
+    ///     // The backward pass reads the 50 values of the chain, of 8,000 bytes each, from the last to the first.
+    ///     (0..50).fold(x, |y, _| (y * 2.0).softmax(0)).square().sum().grad([x])[0].value()
+    /// }
+    /// assert_eq!(gradient(Some(250_000))?, gradient(None)?);
+    /// assert_eq!(gradient(Some(10_000)).unwrap_err().kind(), ErrorKind::Memory);
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
+    pub fn memory_limit(&self, bytes: impl Into<Option<usize>>) {
+        self.limit.set(bytes.into());
+    }
+
+    /// Plans without fusion or without simplification from now on: for tests of the two.
+    #[doc(hidden)]
+    pub fn without(&self, fusion: bool, simplification: bool) {
+        self.without.set((fusion, simplification));
     }
 
     /// Multiplies plainly in pullbacks recorded from now on, as PyTorch and JAX do: zero times infinity is NaN.

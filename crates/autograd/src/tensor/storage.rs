@@ -29,8 +29,12 @@ struct Waiting<T> {
 }
 
 impl<T> Waiting<T> {
+    fn none() -> Self {
+        Waiting { by_length: FxHashMap::default(), bytes: 0 }
+    }
+
     fn new() -> RefCell<Self> {
-        RefCell::new(Waiting { by_length: FxHashMap::default(), bytes: 0 })
+        RefCell::new(Waiting::none())
     }
 }
 
@@ -48,6 +52,38 @@ fn waiting<T: Element>() -> Option<&'static LocalKey<RefCell<Waiting<T>>>> {
 impl<T: Element> Storage<T> {
     /// A buffer whose values are unspecified: the caller writes every one.
     pub(crate) fn unspecified(length: usize) -> Self {
+        Storage::recycled(length)
+            .unwrap_or_else(|| Storage::of(AVec::from_iter(64, std::iter::repeat_n(T::default(), length))))
+    }
+
+    /// The same, or nothing where the memory cannot be had, even when no freed memory waits for reuse.
+    pub(crate) fn try_unspecified(length: usize) -> Option<Self> {
+        Storage::recycled(length).or_else(|| {
+            let mut buffer = Buffer::<T>::new(64);
+            if buffer.try_reserve_exact(length).is_err() {
+                waiting::<T>()?.with(|list| list.replace(Waiting::none()));
+                buffer.try_reserve_exact(length).ok()?;
+            }
+            buffer.resize(length, T::default());
+            Some(Storage::of(buffer))
+        })
+    }
+
+    fn of(buffer: Buffer<T>) -> Self {
+        let mut storage = Storage(Some(Arc::new(buffer)));
+        storage.spoil();
+        storage
+    }
+
+    /// In a debug build, a kernel that forgets an element is then seen.
+    fn spoil(&mut self) {
+        if cfg!(debug_assertions) {
+            self.make_mut().fill(T::of(f64::NAN));
+        }
+    }
+
+    /// A freed buffer of this length.
+    fn recycled(length: usize) -> Option<Self> {
         let recycled = waiting::<T>().and_then(|key| {
             key.with(|list| {
                 let list = &mut *list.borrow_mut();
@@ -56,15 +92,9 @@ impl<T: Element> Storage<T> {
                 Some(buffer)
             })
         });
-        let mut storage = match recycled {
-            Some(buffer) => Storage(Some(buffer)),
-            None => Storage(Some(Arc::new(AVec::from_iter(64, std::iter::repeat_n(T::default(), length))))),
-        };
-        if cfg!(debug_assertions) {
-            // A kernel that forgets an element is then seen.
-            storage.make_mut().fill(T::of(f64::NAN));
-        }
-        storage
+        let mut storage = Storage(Some(recycled?));
+        storage.spoil();
+        Some(storage)
     }
 
     /// The memory taken out; what is left is empty.

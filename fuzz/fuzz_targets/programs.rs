@@ -1,0 +1,17 @@
+//! Any bytes are a program: recorded on a tape, and run by every executor. The test `executors` of `wengert-autograd` does
+//! the same with random bytes.
+
+#![no_main]
+
+#[path = "../../crates/autograd/tests/program/bytes.rs"]
+mod bytes;
+#[allow(dead_code, reason = "other tests use the rest")]
+#[path = "../../crates/autograd/tests/program/steps.rs"]
+mod steps;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let program = bytes::decode(data);
+    if let Err(difference) = bytes::compare(&program) {
+        panic!("{difference}, by {program:?}");
+    }
+});
