@@ -255,44 +255,47 @@ fn a_step_is_a_compiled_function_of_its_own() {
     assert!(g.concat().iter().zip(expected).all(|(&a, b)| close(a, b, 1e-13)));
 }
 
-/// Every row through its recorded pullback, against the tape.
+/// One step of a formula of the state and the parameter, which the step uses beside it too, against the tape.
+fn check_row(
+    name: &str,
+    recorded: &dyn Fn(Traced, Traced) -> Traced,
+    taped: &dyn for<'t> Fn(Var<'t>, Var<'t>) -> Var<'t>,
+) {
+    for (a, b) in [(0.4, 0.7), (0.7, 0.4), (0.25, -0.3), (0.9, 0.9)] {
+        let step = |x: &[Traced], s: &[Traced], _: &[Traced]| (vec![recorded(s[0], x[0]) * s[0] + x[0]], s[0]);
+        let mut f = Recursion::record(&[b], &[a], &[], step, |_, s| s[0]).unwrap();
+        let mut g = [[0.0]; 2];
+        let [g0, g1] = &mut g;
+        f.value_and_gradient(&[b], &[a], 1, [g0, g1]).unwrap();
+        let tape = Tape::new();
+        let (x, s) = (tape.var(b), tape.var(a));
+        let adjoints = (taped(s, x) * s + x + s).backward();
+        for (got, expected) in g.concat().into_iter().zip([adjoints.wrt(x), adjoints.wrt(s)]) {
+            let both_nan = got.is_nan() && expected.is_nan();
+            assert!(both_nan || close(got, expected, 1e-12), "{name} at {a}, {b}: {got}, {expected}");
+        }
+    }
+}
+
 #[test]
 fn pullbacks_of_every_row_are_recorded() {
-    macro_rules! formula {
-        ($method:ident()) => {
-            |a, _| Real::$method(a)
-        };
-        ($method:ident(other)) => {
-            |a, b| Real::$method(a, b)
-        };
-        ($method:ident($first:expr)) => {
-            |a, _| Real::$method(a, Real::constant(a, $first))
-        };
-        ($method:ident($first:expr, $second:expr)) => {
-            |a, _| Real::$method(a, Real::constant(a, $first), Real::constant(a, $second))
-        };
-    }
     macro_rules! check {
-        ($($method:ident $numbers:tt)*) => {$(
-            for (a, b) in [(0.4, 0.7), (0.7, 0.4), (0.25, -0.3), (0.9, 0.9)] {
-                // The second operand where there is one is the parameter, which the sum uses too.
-                let formula = formula!($method $numbers);
-                let step = |x: &[Traced], s: &[Traced], _: &[Traced]| (vec![formula(s[0], x[0]) * s[0] + x[0]], s[0]);
-                let mut f = Recursion::record(&[b], &[a], &[], step, |_, s| s[0]).unwrap();
-                let mut g = [[0.0]; 2];
-                let [g0, g1] = &mut g;
-                f.value_and_gradient(&[b], &[a], 1, [g0, g1]).unwrap();
-                let tape = Tape::new();
-                let (x, s) = (tape.var(b), tape.var(a));
-                let formula = formula!($method $numbers);
-                let y = formula(s, x) * s + x + s;
-                let adjoints = y.backward();
-                for (got, expected) in g.concat().into_iter().zip([adjoints.wrt(x), adjoints.wrt(s)]) {
-                    let both_nan = got.is_nan() && expected.is_nan();
-                    assert!(both_nan || close(got, expected, 1e-12), "{} at {a}, {b}: {got}, {expected}", stringify!($method));
-                }
-            }
+        ($($method:ident($($operand:tt),*))*) => {$(
+            check_row(stringify!($method), &|a, b| row!(a, b, $method($($operand),*)), &|a, b| row!(a, b, $method($($operand),*)));
         )*};
+    }
+    macro_rules! row {
+        ($a:ident, $b:ident, $method:ident()) => {{
+            _ = $b;
+            Real::$method($a)
+        }};
+        ($a:ident, $b:ident, $method:ident(other)) => {
+            Real::$method($a, $b)
+        };
+        ($a:ident, $b:ident, $method:ident($($number:tt),*)) => {{
+            _ = $b;
+            Real::$method($a, $(Real::constant($a, $number)),*)
+        }};
     }
     check! {
         abs() sign() square() sqrt() rsqrt() cbrt() recip() pow(other) exp() exp2() expm1() ln() log2() log10() ln_1p()

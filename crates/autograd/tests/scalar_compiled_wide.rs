@@ -110,10 +110,13 @@ fn data_has_no_derivatives() {
     assert_eq!((values, jacobians), ([2.0, -3.0], [1.0, -1.0]));
 }
 
+/// Many numbers to one.
+type Reduction<'a, N> = &'a dyn Fn(&[N]) -> N;
+
 /// Statements of many operands, some of them equal, constant, or results themselves.
 fn statements<N: Copy>(
     x: &[N],
-    [sum, norm, lse]: [&dyn Fn(&[N]) -> N; 3],
+    [sum, norm, lse]: [Reduction<'_, N>; 3],
     dot: &dyn Fn(&[N], &[N]) -> N,
     two: N,
 ) -> Vec<N> {

@@ -3,7 +3,7 @@
 use super::engine::{expect, run, sweep};
 use super::forward::forward;
 use super::fuse::Request;
-use super::graph::Guard;
+use super::graph::{Graph, Guard};
 use super::program::{Program, Purpose, build};
 use super::reduce::frontier;
 use super::rows::Pair;
@@ -124,29 +124,38 @@ impl<T: Element> Recursion<T> {
     ) -> Result<Self> {
         let (parameters, state, width) = (theta0.len(), state0.len(), row0.len());
         let inputs = [theta0, row0, state0].concat();
-        let (mut graph, outputs) = traced::record(&inputs, |x| {
+        let step = traced::record(&inputs, |x| {
             let (theta, rest) = x.split_at(parameters);
             let (row, state) = rest.split_at(width);
             let (mut next, term) = step(theta, state, row);
             next.push(term);
             next
         })?;
+        let inputs = [theta0, state0].concat();
+        let last = traced::record(&inputs, |x| vec![last(&x[..parameters], &x[parameters..])])?;
+        Self::assemble([parameters, width, state], step, last)
+    }
+
+    /// Makes the programs of what was recorded: graphs, with the nodes of their outputs.
+    fn assemble(
+        [parameters, width, state]: [usize; 3],
+        (mut graph, outputs): (Graph<T>, Vec<u32>),
+        (mut end, value): (Graph<T>, Vec<u32>),
+    ) -> Result<Self> {
         expect("number in the next state", state, outputs.len() - 1)?;
         let guards = std::mem::take(&mut graph.guards);
         let (frontier, varies) = frontier(&graph, parameters, &outputs, &guards);
         let (inside, outside): (Vec<Guard>, Vec<Guard>) =
             guards.into_iter().partition(|guard| varies[guard.a as usize] || varies[guard.b as usize]);
-        let theta: Vec<u32> = (0..parameters as u32).collect();
-        let before = Request { leaves: &theta, active: &vec![true; parameters], outputs: &frontier, guards: &outside };
+        let leaves: Vec<u32> = (0..(parameters + state) as u32).collect();
+        let active = vec![true; parameters + state];
+        let (theta, by_theta) = (&leaves[..parameters], &active[..parameters]);
+        let before = Request { leaves: theta, active: by_theta, outputs: &frontier, guards: &outside };
         let prologue = build(&mut graph, before, Purpose::Gradient);
         let body = Body::new(graph, frontier, outputs, &inside, [parameters, width]);
-        let inputs = [theta0, state0].concat();
-        let (mut graph, outputs) = traced::record(&inputs, |x| vec![last(&x[..parameters], &x[parameters..])])?;
-        let guards = std::mem::take(&mut graph.guards);
-        let leaves: Vec<u32> = (0..inputs.len() as u32).collect();
-        let all = vec![true; inputs.len()];
-        let end = Request { leaves: &leaves, active: &all, outputs: &outputs, guards: &guards };
-        let last = build(&mut graph, end, Purpose::Gradient);
+        let guards = std::mem::take(&mut end.guards);
+        let after = Request { leaves: &leaves, active: &active, outputs: &value, guards: &guards };
+        let last = build(&mut end, after, Purpose::Gradient);
         Ok(Recursion { parameters, state, width, body, prologue, last, plain: None, dual: None })
     }
 
