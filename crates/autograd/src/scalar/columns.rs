@@ -1,5 +1,5 @@
-//! The memory of a scalar tape: records in two columns that grow together. With `handle`, the one file of the
-//! scalar side with unsafe code; must know no derivative rule.
+//! The memory of a scalar tape: records in columns that grow together. This file and `handle` are those of the scalar side
+//! with unsafe code; must know no derivative rule.
 //!
 //! A record is an operation of at most two operands: the records of the operands, and the partial derivatives by them.
 //! Its own place is that of its result, so no result is stored, and an operation takes 24 bytes in `f64`. Record 0
