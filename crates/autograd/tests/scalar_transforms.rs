@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use wengert_autograd::Real;
 use wengert_autograd::scalar::{
-    Dual, Scalar, Tape, Var, checkpointed_loop, checkpointed_loop_within, derivative, dot, grad, hessian, hvp, jacobian, linear_combination,
-    logsumexp, sqnorm, sum, value_and_grad,
+    Dual, Scalar, Tape, Var, checkpointed_loop, checkpointed_loop_within, derivative, dot, grad, hessian, hvp,
+    jacobian, linear_combination, logsumexp, sqnorm, sum, value_and_grad,
 };
 
 fn close(a: f64, b: f64, tolerance: f64) -> bool {
@@ -311,9 +311,9 @@ fn no_schedule_of_checkpoints_runs_fewer_steps() {
 #[test]
 fn checkpoints_of_long_loops_run_as_often_as_stated() {
     for (snapshots, steps, runs) in [
-        (8, 12_869, 8 * 12_870 - 11_440),                     // 16! / (9! 7!)
-        (1000, 501_500, 2 * 501_501 - 1002),                  // the most steps for two runs each: 1002 · 1001 / 2
-        (3, 34, 4 * 35 - 35),                                 // 7! / (4! 3!)
+        (8, 12_869, 8 * 12_870 - 11_440),    // 16! / (9! 7!)
+        (1000, 501_500, 2 * 501_501 - 1002), // the most steps for two runs each: 1002 · 1001 / 2
+        (3, 34, 4 * 35 - 35),                // 7! / (4! 3!)
     ] {
         let (count, recorded) = (Cell::new(0), Cell::new(0));
         let tape = Tape::new();
@@ -332,7 +332,8 @@ fn checkpoints_that_are_forbidden_and_loops_of_constants() {
     let x = tape.var(2.0);
     let error = checkpointed_loop_within(0, &[x], &[], 3, |_, x, _| x.to_vec(), |x, _| x[0]).expect_err("none");
     assert!(error.to_string().contains("no state may be kept"), "{error}");
-    let end = checkpointed_loop_within(2, &[Var::constant(2.0)], &[], 5, |_, x, _| vec![x[0] + 1.0], |x, _| x[0] * x[0]);
+    let end =
+        checkpointed_loop_within(2, &[Var::constant(2.0)], &[], 5, |_, x, _| vec![x[0] + 1.0], |x, _| x[0] * x[0]);
     let end = end.expect("one state");
     assert_eq!((end.value(), end.is_constant()), (49.0, true));
 }

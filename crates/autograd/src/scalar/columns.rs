@@ -141,7 +141,8 @@ impl<T: Copy> Columns<T> {
                 let first = (*links, *partials);
                 if last.1.is_exactly(1.0) || first.1.is_exactly(1.0) {
                     let (summand, other) = if last.1.is_exactly(1.0) { (last, first) } else { (first, last) };
-                    (links.write(other.0), partials.write(other.1));
+                    links.write(other.0);
+                    partials.write(other.1);
                     self.add_summand(summand.0);
                     links.add(1).write(*links.add(1) | MARK);
                     count -= 1;
