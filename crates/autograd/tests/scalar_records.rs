@@ -43,8 +43,8 @@ fn sums_of_every_length() {
             let lanes = tape.backward_lanes(&[(y, [1.0, 0.0, -2.0])]);
             (0..length).for_each(|i| assert_eq!(lanes.wrt(leaves[i]), [2.0 * by(i), 0.0, -4.0 * by(i)]));
             drop(lanes);
-            for i in 0..length {
-                let tangents = tape.forward_lanes(&[(leaves[i], [1.0, 3.0])]);
+            for (i, &leaf) in leaves.iter().enumerate() {
+                let tangents = tape.forward_lanes(&[(leaf, [1.0, 3.0])]);
                 assert_eq!(tangents.of(y), [2.0 * by(i), 6.0 * by(i)]);
             }
             // A direction of what was computed comes on top.

@@ -297,8 +297,9 @@ fn no_schedule_of_checkpoints_runs_fewer_steps() {
         let (runs, recorded) = (Cell::new(0), Cell::new(0));
         let tape = Tape::new();
         let x = tape.var(0.5);
-        let step = |_: usize, x: &[_], _: &[_]| counted(x, [&runs, &recorded]);
-        let end = checkpointed_loop_within(snapshots, &[x], &[], steps, step, |x, _| x[0]).expect("one state");
+        let counts = [&runs, &recorded];
+        let end = checkpointed_loop_within(snapshots, &[x], &[], steps, |_, x, _| counted(x, counts), |x, _| x[0]);
+        let end = end.expect("one state");
         let direct = (0..steps).fold(x, |x, _| x.sin());
         assert_eq!((end.value(), end.backward().wrt(x)), (direct.value(), direct.backward().wrt(x)));
         assert_eq!(recorded.get(), steps);
@@ -317,8 +318,9 @@ fn checkpoints_of_long_loops_run_as_often_as_stated() {
         let (count, recorded) = (Cell::new(0), Cell::new(0));
         let tape = Tape::new();
         let x = tape.var(0.5);
-        let step = |_: usize, x: &[_], _: &[_]| counted(x, [&count, &recorded]);
-        let end = checkpointed_loop_within(snapshots, &[x], &[], steps, step, |x, _| x[0]).expect("one state");
+        let counts = [&count, &recorded];
+        let end = checkpointed_loop_within(snapshots, &[x], &[], steps, |_, x, _| counted(x, counts), |x, _| x[0]);
+        let end = end.expect("one state");
         assert!(end.value() > 0.0 && end.backward().wrt(x) > 0.0);
         assert_eq!((count.get(), recorded.get()), (runs, steps));
     }

@@ -1,5 +1,5 @@
-//! The memory of a scalar tape: records in two columns that grow together. With `handle`, the one file of the
-//! scalar side with unsafe code; must know no derivative rule.
+//! The memory of a scalar tape: records in columns that grow together. This file and `handle` are those of the scalar side
+//! with unsafe code; must know no derivative rule.
 //!
 //! A record is an operation of at most two operands: the records of the operands, and the partial derivatives by them.
 //! Its own place is that of its result, so no result is stored, and an operation takes 24 bytes in `f64`. Record 0
@@ -141,7 +141,8 @@ impl<T: Copy> Columns<T> {
                 let first = (*links, *partials);
                 if last.1.is_exactly(1.0) || first.1.is_exactly(1.0) {
                     let (summand, other) = if last.1.is_exactly(1.0) { (last, first) } else { (first, last) };
-                    (links.write(other.0), partials.write(other.1));
+                    links.write(other.0);
+                    partials.write(other.1);
                     self.add_summand(summand.0);
                     links.add(1).write(*links.add(1) | MARK);
                     count -= 1;

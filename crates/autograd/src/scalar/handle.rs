@@ -49,9 +49,12 @@ impl Drop for TapeNumber {
 pub(super) struct Handle<'t, T: Scalar> {
     /// The tape's number above the 32 bits of the record; 0 for neither.
     word: u64,
-    /// Invariant in `'t`, so that a closure that must work for every lifetime can't mix in variables from outside.
-    brand: PhantomData<(&'t Tape<T>, fn(&'t ()) -> &'t ())>,
+    brand: PhantomData<Brand<'t, T>>,
 }
+
+/// As good as a reference to the tape, and invariant in `'t`, so that a closure that must work for every lifetime can't mix in
+/// variables from outside.
+type Brand<'t, T> = (&'t Tape<T>, fn(&'t ()) -> &'t ());
 
 impl<T: Scalar> Clone for Handle<'_, T> {
     #[inline(always)]
