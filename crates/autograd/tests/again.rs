@@ -170,7 +170,7 @@ fn recorded<'t>(tape: &'t Tape<f64>, model: &Model, step: Step, text: &mut Strin
     });
     let mut y = x.matmul(weight.t()).tanh() * 1.5;
     let other = if step == Step::SameConstantTwice { batch.clone() } else { Tensor::full([rows, 2], 0.5) };
-    y = y + tape.constant(other);
+    y += tape.constant(other);
     y = match step {
         Step::Number(number) => (y * number).square(),
         Step::Axis(axis) => y.log_softmax(axis),

@@ -290,7 +290,7 @@ fn one_pass_is_each_alone<O: Optimizer<f64>>(new: impl Fn() -> O) {
         let (mut together, mut alone) = (params.clone(), params);
         let (mut one, mut each) = (new(), lengths.iter().map(|_| new()).collect::<Vec<_>>());
         for step in 0..4 {
-            let is_frozen = |i: usize| step % 2 == 1 && (i * i + step) % 3 == 0;
+            let is_frozen = |i: usize| step % 2 == 1 && (i * i + step).is_multiple_of(3);
             let tape = Tape::new();
             let mut loss = tape.scalar(0.0);
             for (i, param) in together.iter_mut().enumerate() {
