@@ -191,7 +191,6 @@ impl<S: Slot, const L: usize> Machine<'_, S, L> {
 
     /// `e^(xᵢ - y)`
     #[inline(always)]
-    #[expect(clippy::mut_from_ref, reason = "a buffer that nothing else uses meanwhile")]
     fn powers(&self, run: &Run, start: usize, count: usize) -> &mut [S] {
         let y = self.load(run.out);
         let x = self.list(run, start, count);
