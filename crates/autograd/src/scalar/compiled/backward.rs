@@ -151,10 +151,10 @@ impl<S: Slot, const L: usize, const ZERO_RULE: bool> Backward<'_, S, L, ZERO_RUL
     #[inline(always)]
     fn log_sum_exp(&self, run: &Run) {
         let machine = &self.0;
-        let g = self.cotangent(run, 0);
+        let (g, scale) = (self.cotangent(run, 0), machine.scale(run));
         for start in (0..run.width as usize).step_by(CHUNK / L) {
             let count = (CHUNK / L).min(run.width as usize - start);
-            let shares = machine.shares(run, start, count);
+            let shares = machine.shares(run, scale, start, count);
             let places = &machine.list_adjoints(run)[start..start + count];
             if machine.access(run, 0)[1] == Access::Contiguous {
                 // SAFETY: `count` places of cotangents side by side, below `adjoint_slots`.

@@ -104,6 +104,20 @@ fn subtract<S: Slot, const L: usize>(x: &[S], shift: &[S; L], to: &mut [S]) {
     }
 }
 
+/// Adds numbers to the sums of their lanes.
+#[inline(always)]
+fn add_lanes<S: Slot, const L: usize>(sums: &mut [S; L], x: &[S]) {
+    let width = if L == 1 { APART } else { L };
+    let mut parts = [S::NOTHING; APART];
+    for x in x.chunks(width) {
+        parts.iter_mut().zip(x).for_each(|(part, &x)| *part = *part + x);
+    }
+    if L == 1 {
+        parts[0] = parts.iter().fold(S::NOTHING, |sum, &part| sum + part);
+    }
+    sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum = *sum + part);
+}
+
 /// `ln Σ e^xᵢ` of plain numbers, by the same operations as in a statement.
 pub(super) fn value<T: Element>(x: &[T]) -> T {
     let mut buffers = [[T::ZERO; CHUNK]; 2];
@@ -136,18 +150,63 @@ impl<S: Slot, const L: usize> Machine<'_, S, L> {
         self.store(run.out as usize, y);
     }
 
-    /// The derivatives `e^(xᵢ - y)` by the operands `start..start + count`; of infinite ones, those equal to y share 1.
+    /// What the powers `e^(xᵢ - y)` are divided by so that they sum to 1 although y is rounded. `None` where all operands fit
+    /// one part, which sees to it itself.
     #[inline(always)]
-    pub(super) fn shares(&self, run: &Run, start: usize, count: usize) -> &[S] {
+    pub(super) fn scale(&self, run: &Run) -> Option<[S; L]> {
+        let (width, most) = (run.width as usize, CHUNK / L);
+        if width <= most {
+            return None;
+        }
+        // The rounding of a small y changes a share by less than 2e-15 of it (1e-6 in f32), too little
+        // for another pass over all operands.
+        let small = <S::Base as Number>::of(16.0);
+        if self.load(run.out).iter().all(|y| y.number().abs() <= small) {
+            return Some([S::fixed(<S::Base as Number>::ONE); L]);
+        }
+        let mut sums = [S::NOTHING; L];
+        for start in (0..width).step_by(most) {
+            add_lanes(&mut sums, self.powers(run, start, most.min(width - start)));
+        }
+        Some(sums)
+    }
+
+    /// The derivatives by the operands `start..start + count`: `e^(xᵢ - y)`; of infinite ones, those equal to y share 1.
+    #[inline(always)]
+    pub(super) fn shares(&self, run: &Run, scale: Option<[S; L]>, start: usize, count: usize) -> &[S] {
+        let shares = self.powers(run, start, count);
+        let mut sums = scale.unwrap_or([S::NOTHING; L]);
+        if scale.is_none() {
+            add_lanes(&mut sums, shares);
+        }
         let y = self.load(run.out);
-        let x = self.list(run, start, count);
-        let (shifted, shares) = (self.buffer(1, count), self.buffer(2, count));
-        subtract::<S, L>(x, &y, shifted);
-        exponentials(shifted, shares);
-        if y.iter().any(|y| !y.number().is_finite() && !y.number().is_nan()) {
-            self.infinite_shares(run, &y, x, shares);
+        let one = S::fixed(<S::Base as Number>::ONE);
+        let mut factors = [one; L];
+        for lane in (0..L).filter(|&lane| y[lane].number().is_finite()) {
+            factors[lane] = one / sums[lane];
+        }
+        for shares in shares.chunks_exact_mut(L) {
+            let mut lane = 0;
+            while lane < L {
+                shares[lane] = shares[lane] * factors[lane];
+                lane += 1;
+            }
         }
         shares
+    }
+
+    /// `e^(xᵢ - y)`
+    #[inline(always)]
+    fn powers(&self, run: &Run, start: usize, count: usize) -> &mut [S] {
+        let y = self.load(run.out);
+        let x = self.list(run, start, count);
+        let (shifted, powers) = (self.buffer(1, count), self.buffer(2, count));
+        subtract::<S, L>(x, &y, shifted);
+        exponentials(shifted, powers);
+        if y.iter().any(|y| !y.number().is_finite() && !y.number().is_nan()) {
+            self.infinite_shares(run, &y, x, powers);
+        }
+        powers
     }
 
     #[cold]

@@ -54,7 +54,11 @@ impl<'a, T> From<&'a Vec<T>> for Steps<'a, T> {
 /// The recording has the size of one step, however many there are. What depends on θ alone is computed once for all steps.
 /// The sweep back through a step is recorded too: it starts from the state that was kept, computes again what is cheap
 /// (sums and products), and uses what was kept of the rest (quotients, elementary functions). So memory grows with the
-/// number of steps by the state and those numbers only.
+/// number of steps by the state and those numbers only. Steps follow each other on one thread; within a step, operations of
+/// one kind are vectorised over the state.
+///
+/// Where only part of a state reaches the end (a few steps along a chain), a [`Compiled`](super::Compiled) of the whole
+/// recursion can be faster: it leaves out what nothing reaches.
 ///
 /// A comparison within a step is a guard: where it comes out otherwise, in any step, the replay is an error that names the
 /// step and the source line.

@@ -146,8 +146,11 @@ pub(super) fn cotangents<T: Element>(
         if given.contains(&i) {
             continue;
         }
-        let node = shared.borrow().nodes[i as usize];
+        let mut node = shared.borrow().nodes[i as usize];
         let operands: SmallVec<[u32; 3]> = shared.borrow().operands(&node).into();
+        if node.code == Code::LogSumExp {
+            node.args[0] = powers(&mut shared.borrow_mut(), &operands, i);
+        }
         for (operand, &to) in operands.iter().enumerate().filter(|(_, to)| active[**to as usize]) {
             let at = Use { operand, to, args: node.args, result: i, cotangent: g, zero_rule };
             parts[to as usize].extend(part(&shared, node.code, at).filter(|(part, _)| *part != zero));
@@ -155,6 +158,16 @@ pub(super) fn cotangents<T: Element>(
     }
     *graph = shared.into_inner();
     wrt.iter().map(|&node| sums[node as usize]).collect()
+}
+
+/// `Σ e^(xᵢ - y)`: 1, but for the rounding of y.
+fn powers<T: Element>(graph: &mut Graph<T>, operands: &[u32], result: u32) -> u32 {
+    let zero = graph.constant(T::ZERO);
+    operands.iter().fold(zero, |sum, &operand| {
+        let apart = graph.sub(operand, result);
+        let power = graph.row::<Exp, 1>([apart]);
+        graph.add(sum, power)
+    })
 }
 
 /// The sum of the parts of a cotangent.
@@ -189,7 +202,8 @@ fn part<T: Element>(graph: &RefCell<Graph<T>>, code: Code, at: Use) -> Option<(u
         }
         Code::LogSumExp => {
             let apart = graph_now.sub(to, result);
-            let share = graph_now.row::<Exp, 1>([apart]);
+            let power = graph_now.row::<Exp, 1>([apart]);
+            let share = graph_now.div(power, args[0]);
             Some((scaled(&mut graph_now, [g, share], zero_rule), false))
         }
         Code::Row(row) => {

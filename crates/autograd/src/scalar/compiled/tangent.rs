@@ -264,11 +264,12 @@ impl<T: Element, const ZERO_RULE: bool> Push<'_, T, ZERO_RULE> {
     #[inline(always)]
     fn log_sum_exp<const FMA: bool>(&self, run: &Run) {
         let machine = &self.forward.0;
+        let scale = machine.scale(run);
         for group in 0..self.groups {
             let mut sum = [T::ZERO; GROUP];
             for start in (0..run.width as usize).step_by(CHUNK) {
                 let count = CHUNK.min(run.width as usize - start);
-                let shares = machine.shares(run, start, count);
+                let shares = machine.shares(run, scale, start, count);
                 let places = &machine.list_adjoints(run)[start..start + count];
                 for (&place, &share) in places.iter().zip(shares).filter(|(place, _)| **place != NONE) {
                     sum = self.plus::<FMA>(sum, place, group, share);
