@@ -200,11 +200,11 @@ impl<T: Element> Pass<'_, T> {
     /// Fills registers with a block of repeated operands: those that are the same for every block, or the others.
     fn repeat(&self, part: Part, registers: &mut Registers<'_, T>, same: bool) {
         for (load, values) in self.fused.loads.iter().zip(self.loads) {
-            if let Pattern::Repeat { register, lengths, strides, steady } = &load.pattern {
-                if *steady == same {
-                    let to = &mut registers[*register as usize][..part.count];
-                    gather::repeat(values, lengths, strides, part.low, to);
-                }
+            if let Pattern::Repeat { register, lengths, strides, steady } = &load.pattern
+                && *steady == same
+            {
+                let to = &mut registers[*register as usize][..part.count];
+                gather::repeat(values, lengths, strides, part.low, to);
             }
         }
     }
