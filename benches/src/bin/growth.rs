@@ -256,7 +256,9 @@ fn page(points: &[Point]) -> Result<String, std::fmt::Error> {
     page.push_str(
         "\nRecording and planning depend on the number of nodes alone: they are constant in batch and width, and linear in\n\
          depth and ops. Running is linear in the batch, the depth and the ops, and quadratic in the width, as the products\n\
-         of matrices are.\n",
+         of matrices are. What is above these exponents is memory: tapes of more than some ten thousand nodes, and\n\
+         activations and weights of more than a megabyte, leave the caches. A planned step of a large tape takes\n\
+         longer to plan than to run, and is planned once.\n",
     );
     Ok(page)
 }
