@@ -90,7 +90,7 @@ fn long_reductions_of_every_kind() -> Result<()> {
         let wide = tall.t().sum_axes(&[0], false).max();
         let all = y.sum() + y.mean() + y.max() * y.min() + y.norm(2.0) + tall.logsumexp().tanh() + wide;
         let [gx] = all.grad([x]);
-        Ok(bits(tape.eval([all, tall.sum_axes(&[0], false), tall.var_axes(&[0], false), y.cumsum(0), gx])?))
+        Ok(bits(tape.eval([all, tall.sum_axes(&[0], false), tall.var_axes(&[0], 1, false), y.cumsum(0), gx])?))
     })
 }
 
@@ -105,7 +105,7 @@ fn within_a_memory_limit() -> Result<()> {
         let peak = tape.plan([loss, loss.grad([w])[0]])?.peak_bytes();
         let gradients = loss.backward()?;
         let gradient = |var| gradients.wrt(var).cloned().unwrap_or_else(|| Tensor::zeros([0]));
-        Ok((bits([loss.value()?, gradient(w), gradient(x)]), peak))
+        Ok::<_, Error>((bits([loss.value()?, gradient(w), gradient(x)]), peak))
     };
     let (free, peak) = compute(None)?;
     with_every_number_of_threads(|| {

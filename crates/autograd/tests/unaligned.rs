@@ -93,7 +93,7 @@ fn kernels<T: Element>() {
     anywhere::<T>("logsumexp", |n| n / 7, |x, y| reduce::logsumexp(&x[..x.len() / 7 * 7], 7, y));
     anywhere::<T>("cumsum", |n| n, |x, y| scan::sums(x, [x.len(), 1], false, y));
     anywhere::<T>("flip", |n| n, |x, y| gather::flip(x, x.len(), 1, y));
-    anywhere::<T>("transpose", |n| n / 4 * 4, |x, y| gather::transpose(x, x.len() / 4, 4, x.len() / 4, y));
+    anywhere::<T>("transpose", |n| n / 4 * 4, |x, y| gather::transpose(x, 4, 4, x.len() / 4, y));
 }
 
 #[test]

@@ -147,18 +147,30 @@ mod threads {
 
     #[test]
     fn sleeping_workers_wake_and_stop() {
-        let pool: &'static Pool = Box::leak(Box::new(Pool::new()));
-        let workers: Vec<_> = (0..3).map(|_| std::thread::spawn(|| pool.work(0))).collect();
-        for _ in 0..300 {
-            let hits = AtomicU32::new(0);
-            assert!(pool.claim());
-            pool.dispatch(9, 3, &|_| {
-                hits.fetch_add(1, Relaxed);
-            });
-            assert_eq!(hits.into_inner(), 9);
+        let pool = Pool::new();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| pool.work(0));
+            }
+            let _stop = Stop(&pool);
+            for _ in 0..300 {
+                let hits = AtomicU32::new(0);
+                assert!(pool.claim());
+                pool.dispatch(9, 3, &|_| {
+                    hits.fetch_add(1, Relaxed);
+                });
+                assert_eq!(hits.into_inner(), 9);
+            }
+        });
+    }
+
+    /// Stops the workers in the end, also where an assertion fails: the scope waits for them.
+    struct Stop<'a>(&'a Pool);
+
+    impl Drop for Stop<'_> {
+        fn drop(&mut self) {
+            self.0.stop();
         }
-        pool.stop();
-        workers.into_iter().for_each(|w| w.join().expect("a worker ends cleanly"));
     }
 }
 

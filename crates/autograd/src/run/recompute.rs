@@ -14,10 +14,15 @@ use super::simplify::Simplified;
 
 const NONE: u32 = u32::MAX;
 
+/// Values that wait for less than this part of the longest wait are kept.
+const SHORT: u32 = 16;
+
 /// A value that may be dropped.
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     node: u32,
+    /// How long nobody reads it.
+    gap: u32,
     /// Elements kept, times how long, for each operation of computing them again.
     score: f64,
 }
@@ -149,6 +154,8 @@ impl<'a> Recompute<'a> {
 
     /// Rates the values that can be computed again from what is there.
     fn find_candidates(&mut self, everything: bool) {
+        // No value costs more than everything, however often its operands are counted.
+        let most: f64 = (0..self.selection.len() as u32).map(|node| self.own_cost(node)).sum();
         for node in 0..self.selection.len() as u32 {
             let n = node as usize;
             if !self.runs(node) || self.stays[n] || !(everything || is_elementwise(self.tag(node))) {
@@ -160,12 +167,17 @@ impl<'a> Recompute<'a> {
             for operand in self.memories(node) {
                 cost += if self.is_there(operand, when, node) { 0.0 } else { self.costs[operand as usize] };
             }
+            let cost = if cost.is_finite() { cost.min(most) } else { cost };
             self.costs[n] = cost;
             if cost.is_finite() && self.late[n] != NONE {
-                let kept = self.volume(node) as f64 * f64::from(self.late[n] - self.early[n]);
-                self.candidates.push(Candidate { node, score: kept / cost.max(1.0) });
+                let gap = self.late[n] - self.early[n];
+                let kept = self.volume(node) as f64 * f64::from(gap);
+                self.candidates.push(Candidate { node, gap, score: kept / cost.max(1.0) });
             }
         }
+        // What waits shortly frees little, and may need all of the pass that it is of.
+        let longest = self.candidates.iter().map(|candidate| candidate.gap).max().unwrap_or(0);
+        self.candidates.retain(|candidate| candidate.gap >= longest / SHORT);
         self.candidates.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.node.cmp(&b.node)));
     }
 
