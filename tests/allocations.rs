@@ -81,9 +81,9 @@ fn of_an_update(mut optimizer: impl Optimizer) -> Result<usize> {
     drop(tape);
     let mut count = 0;
     for _ in 0..6 {
-        let start = COUNT.get();
+        let start = counting::allocations();
         optimizer.step(&mut model, &gradients)?;
-        count = COUNT.get() - start;
+        count = counting::allocations() - start;
     }
     Ok(count)
 }

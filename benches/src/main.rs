@@ -25,7 +25,7 @@ struct Options {
 /// Its name, what it is, and how it is made.
 type Workload = (&'static str, &'static str, fn(&data::Data, bool) -> Result<Bench>);
 
-const WORKLOADS: [Workload; 10] = [
+const WORKLOADS: [Workload; 11] = [
     ("w1", "MNIST network 784-128-128-10, batch 128, Adam, one training step", networks::mnist),
     ("w2", "XOR 2-4-1, batch 4, gradient descent, one training step", networks::xor),
     ("w3", "two 3x3 convolutions with max pooling, two dense layers, batch 64, Adam", networks::convolutional),

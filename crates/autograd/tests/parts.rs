@@ -22,7 +22,7 @@ fn expected(x: &Tensor<f64>, axis: usize, slices: &[(usize, usize, usize)], whol
     let gradient = |(i, &x): (usize, &f64)| {
         let place = i / inner % n;
         let inside = |&&(start, count, step): &&(usize, usize, usize)| {
-            place >= start && (place - start) % step == 0 && place < start + count * step
+            place >= start && (place - start).is_multiple_of(step) && place < start + count * step
         };
         3.0 * slices.iter().filter(inside).count() as f64 * x * x + 4.0 * whole * x.powi(3)
     };

@@ -211,6 +211,80 @@ impl<T: Element> LaneKernel<T> for Sweep<'_, T> {
     }
 }
 
+// Changes every register of a tile by the operand of a step.
+macro_rules! with {
+    ([$own:ident $tile:ident $at:ident $masks:ident] $step:ident, |$t:ident, $x:ident| $value:expr) => {{
+        // SAFETY: every operand of a step is in the table.
+        let from = unsafe { *$own.table.get_unchecked($step.operand as usize) };
+        if $step.number {
+            // SAFETY: a number has one element.
+            let $x = L::splat(unsafe { *from });
+            for i in 0..N {
+                let $t = $tile[i];
+                $tile[i] = $value;
+            }
+        } else {
+            for i in 0..N {
+                let from = from.wrapping_add($at + i * L::WIDTH);
+                // SAFETY: the caller's promise.
+                let $x = unsafe { if PART { L::load_some(from, $masks[i]) } else { L::load(from) } };
+                let $t = $tile[i];
+                $tile[i] = $value;
+            }
+        }
+    }};
+}
+
+// The same by the zero rule: plain products, and where one may break the rule, all again.
+macro_rules! scale {
+    ([$own:ident $tile:ident $at:ident $masks:ident] $step:ident, $order:expr) => {{
+        if L::ACROSS >= 4 {
+            with!([$own $tile $at $masks] $step, |t, x| $order(t, x));
+            continue;
+        }
+        let before = $tile;
+        let mut suspect = L::never();
+        with!([$own $tile $at $masks] $step, |t, x| {
+            let product = L::mul(t, x);
+            suspect = L::either(suspect, L::suspect(product));
+            product
+        });
+        if L::any(suspect) {
+            $tile = before;
+            with!([$own $tile $at $masks] $step, |t, x| $order(t, x));
+        }
+    }};
+}
+
+// Adds products with the operand of a step to the sums of the step after it.
+macro_rules! weighed {
+    ([$own:ident $tile:ident $at:ident $masks:ident] $steps:ident $step:ident, |$t:ident, $x:ident| $value:expr) => {{
+        let Some(sum) = $steps.next() else { return };
+        // SAFETY: every operand of a step is in the table.
+        let from = unsafe { *$own.table.get_unchecked($step.operand as usize) };
+        if $step.number {
+            // SAFETY: a number has one element; the next step is a sum.
+            unsafe {
+                let $x = L::splat(*from);
+                $own.sum::<L, N, PART>(sum, $at, $masks, |i| {
+                    let $t = $tile[i];
+                    $value
+                });
+            }
+        } else {
+            // SAFETY: the caller's promise; the next step is a sum.
+            unsafe {
+                $own.sum::<L, N, PART>(sum, $at, $masks, |i| {
+                    let from = from.wrapping_add($at + i * L::WIDTH);
+                    let $x = if PART { L::load_some(from, $masks[i]) } else { L::load(from) };
+                    let $t = $tile[i];
+                    $value
+                });
+            }
+        }
+    }};
+}
+
 impl<T: Element> Sweep<'_, T> {
     #[inline(always)]
     fn tiles<L: Lanes<Scalar = T>, const N: usize>(&self) {
@@ -236,78 +310,10 @@ impl<T: Element> Sweep<'_, T> {
     #[allow(clippy::needless_range_loop)] // index loops of known length become registers
     unsafe fn tile<L: Lanes<Scalar = T>, const N: usize, const PART: bool>(&self, at: usize, masks: [L::Mask; N]) {
         let mut tile = [L::zero(); N];
-        macro_rules! with {
-            ($step:ident, |$t:ident, $x:ident| $value:expr) => {{
-                // SAFETY: every operand of a step is in the table.
-                let from = unsafe { *self.table.get_unchecked($step.operand as usize) };
-                if $step.number {
-                    // SAFETY: a number has one element.
-                    let $x = L::splat(unsafe { *from });
-                    for i in 0..N {
-                        let $t = tile[i];
-                        tile[i] = $value;
-                    }
-                } else {
-                    for i in 0..N {
-                        let from = from.wrapping_add(at + i * L::WIDTH);
-                        // SAFETY: the caller's promise.
-                        let $x = unsafe { if PART { L::load_some(from, masks[i]) } else { L::load(from) } };
-                        let $t = tile[i];
-                        tile[i] = $value;
-                    }
-                }
-            }};
-        }
-        macro_rules! scale {
-            ($step:ident, $order:expr) => {{
-                if L::ACROSS >= 4 {
-                    with!($step, |t, x| $order(t, x));
-                    continue;
-                }
-                let before = tile;
-                let mut suspect = L::never();
-                with!($step, |t, x| {
-                    let product = L::mul(t, x);
-                    suspect = L::either(suspect, L::suspect(product));
-                    product
-                });
-                if L::any(suspect) {
-                    tile = before;
-                    with!($step, |t, x| $order(t, x));
-                }
-            }};
-        }
         let mut steps = self.steps.iter();
-        macro_rules! weighed {
-            ($step:ident, |$t:ident, $x:ident| $value:expr) => {{
-                let Some(sum) = steps.next() else { return };
-                // SAFETY: every operand of a step is in the table.
-                let from = unsafe { *self.table.get_unchecked($step.operand as usize) };
-                if $step.number {
-                    // SAFETY: a number has one element; the next step is a sum.
-                    unsafe {
-                        let $x = L::splat(*from);
-                        self.sum::<L, N, PART>(sum, at, masks, |i| {
-                            let $t = tile[i];
-                            $value
-                        });
-                    }
-                } else {
-                    // SAFETY: the caller's promise; the next step is a sum.
-                    unsafe {
-                        self.sum::<L, N, PART>(sum, at, masks, |i| {
-                            let from = from.wrapping_add(at + i * L::WIDTH);
-                            let $x = if PART { L::load_some(from, masks[i]) } else { L::load(from) };
-                            let $t = tile[i];
-                            $value
-                        });
-                    }
-                }
-            }};
-        }
         while let Some(step) = steps.next() {
             match step.action {
-                Action::Load => with!(step, |_t, x| x),
+                Action::Load => with!([self tile at masks] step, |_t, x| x),
                 Action::Store => {
                     // SAFETY: every operand of a step is in the table.
                     let to = unsafe { *self.table.get_unchecked(step.operand as usize) };
@@ -319,25 +325,25 @@ impl<T: Element> Sweep<'_, T> {
                 }
                 // SAFETY: every operand of a step is in the table, and the caller's promise.
                 Action::Sum => unsafe { self.sum::<L, N, PART>(step, at, masks, |i| tile[i]) },
-                Action::SumMultiply => weighed!(step, |t, x| L::mul(t, x)),
-                Action::SumScale => weighed!(step, |t, x| L::scale(t, x)),
-                Action::SumScaleBy => weighed!(step, |t, x| L::scale(x, t)),
-                Action::Add => with!(step, |t, x| L::add(t, x)),
-                Action::Subtract => with!(step, |t, x| L::sub(t, x)),
-                Action::SubtractFrom => with!(step, |t, x| L::sub(x, t)),
-                Action::Multiply => with!(step, |t, x| L::mul(t, x)),
-                Action::Divide => with!(step, |t, x| L::div(t, x)),
-                Action::DivideInto => with!(step, |t, x| L::div(x, t)),
-                Action::Scale => scale!(step, |t, x| L::scale(t, x)),
-                Action::ScaleBy => scale!(step, |t, x| L::scale(x, t)),
-                Action::Greater => with!(step, |t, x| L::max(t, x)),
-                Action::GreaterBy => with!(step, |t, x| L::max(x, t)),
-                Action::Lesser => with!(step, |t, x| L::min(t, x)),
-                Action::LesserBy => with!(step, |t, x| L::min(x, t)),
-                Action::Above => with!(step, |t, x| L::above(t, x)),
-                Action::Below => with!(step, |t, x| L::above(x, t)),
-                Action::Choose => with!(step, |t, x| L::choose(t, x)),
-                Action::Keep => with!(step, |t, x| L::choose(x, t)),
+                Action::SumMultiply => weighed!([self tile at masks] steps step, |t, x| L::mul(t, x)),
+                Action::SumScale => weighed!([self tile at masks] steps step, |t, x| L::scale(t, x)),
+                Action::SumScaleBy => weighed!([self tile at masks] steps step, |t, x| L::scale(x, t)),
+                Action::Add => with!([self tile at masks] step, |t, x| L::add(t, x)),
+                Action::Subtract => with!([self tile at masks] step, |t, x| L::sub(t, x)),
+                Action::SubtractFrom => with!([self tile at masks] step, |t, x| L::sub(x, t)),
+                Action::Multiply => with!([self tile at masks] step, |t, x| L::mul(t, x)),
+                Action::Divide => with!([self tile at masks] step, |t, x| L::div(t, x)),
+                Action::DivideInto => with!([self tile at masks] step, |t, x| L::div(x, t)),
+                Action::Scale => scale!([self tile at masks] step, |t, x| L::scale(t, x)),
+                Action::ScaleBy => scale!([self tile at masks] step, |t, x| L::scale(x, t)),
+                Action::Greater => with!([self tile at masks] step, |t, x| L::max(t, x)),
+                Action::GreaterBy => with!([self tile at masks] step, |t, x| L::max(x, t)),
+                Action::Lesser => with!([self tile at masks] step, |t, x| L::min(t, x)),
+                Action::LesserBy => with!([self tile at masks] step, |t, x| L::min(x, t)),
+                Action::Above => with!([self tile at masks] step, |t, x| L::above(t, x)),
+                Action::Below => with!([self tile at masks] step, |t, x| L::above(x, t)),
+                Action::Choose => with!([self tile at masks] step, |t, x| L::choose(t, x)),
+                Action::Keep => with!([self tile at masks] step, |t, x| L::choose(x, t)),
                 // Loops, because `map` on an array is a call.
                 Action::Negate => {
                     for i in 0..N {
