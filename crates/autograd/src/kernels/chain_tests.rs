@@ -170,7 +170,8 @@ fn sums_in_order<T: Element>(run: Runner<T>) {
 fn weighed_sums<T: Element>(run: Runner<T>) {
     let pairs = [(SumMultiply, Multiply), (SumScale, Scale), (SumScaleBy, ScaleBy)];
     for length in [1, 16, 33, 100, 256, 257, 16 * sums::<T>()] {
-        let number = |i: usize| T::of(((i * i + 1) as f64 * 0.618).fract() - if i % 7 == 0 { 0.0 } else { 0.3 });
+        let number =
+            |i: usize| T::of(((i * i + 1) as f64 * 0.618).fract() - if i.is_multiple_of(7) { 0.0 } else { 0.3 });
         let (x, y): (Vec<T>, Vec<T>) = (0..length).map(|i| (number(i), number(3 * i + 1))).unzip();
         for (place, (weighed, plain)) in
             [Place::Input(1), Place::Number(1)].into_iter().flat_map(|p| pairs.map(|q| (p, q)))

@@ -36,11 +36,7 @@ pub(crate) struct Placer<'a> {
 
 /// Plans what was selected.
 pub(crate) fn plan(selection: &Selection) -> Steps {
-    plan_simplified(selection, &Simplified::of(selection))
-}
-
-/// Plans what was selected and simplified.
-pub(crate) fn plan_simplified(selection: &Selection, simplified: &Simplified) -> Steps {
+    let simplified = &Simplified::of(selection);
     let groups = Groups::of(selection, simplified);
     let count = selection.len();
     let mut placer = Placer {

@@ -81,14 +81,6 @@ impl Simplified {
         Simplified { replaced, needed }
     }
 
-    /// Applies no rule.
-    #[cfg(test)]
-    pub(crate) fn none(selection: &Selection) -> Simplified {
-        let replaced: Vec<u32> = (0..selection.len() as u32).collect();
-        let needed = needed(selection, &replaced);
-        Simplified { replaced, needed }
-    }
-
     /// Whether a node is still computed.
     pub(crate) fn runs(&self, selection: &Selection, node: u32) -> bool {
         let is_leaf = matches!(selection.tags[node as usize], Tag::Value | Tag::Number(_) | Tag::Indices);

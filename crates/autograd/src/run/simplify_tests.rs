@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::run::execute::Run;
-use crate::run::place::plan_simplified;
+use crate::run::Keep;
 use crate::run::select::{Options, Selector};
 use crate::tape::Tape;
 use crate::tape::var::Var;
@@ -40,15 +39,13 @@ fn formulas() -> [Formula; 18] {
 fn run(tape: &Tape<f64>, outputs: &[Var<'_, f64>], simplify: bool) -> (Vec<Tensor<f64>>, usize) {
     let ids: Vec<u32> = outputs.iter().map(|output| output.id).collect();
     let mut selector = Selector::default();
-    selector.select(&tape.inner.borrow(), &ids, Options::default());
-    let selection = &selector.selection;
-    let simplified = if simplify { Simplified::of(selection) } else { Simplified::none(selection) };
-    let count = (0..selection.len() as u32).filter(|&node| simplified.runs(selection, node)).count();
-    let steps = plan_simplified(selection, &simplified);
-    let inner = tape.inner.borrow();
-    let run = Run { tape: &inner, ids: &selector.ids, steps: &steps, seed: 0, check_finite: false };
-    let memory = run.run().expect("values");
-    ((0..outputs.len()).map(|i| run.output(&memory, i)).collect(), count)
+    let options = Options { literal: !simplify, ..Options::default() };
+    selector.select(&tape.inner.borrow(), &ids, options);
+    let simplified = Simplified::of(&selector.selection);
+    let count = (0..selector.selection.len() as u32).filter(|&node| simplified.runs(&selector.selection, node)).count();
+    tape.without(false, !simplify);
+    let values = tape.run_plan(&ids, Keep::Nothing).expect("values");
+    (values.into_vec(), count)
 }
 
 fn same(a: &[Tensor<f64>], b: &[Tensor<f64>]) -> std::result::Result<(), TestCaseError> {
