@@ -74,8 +74,12 @@ fn run(limit: Option<usize>, length: usize, formula: fn(Var<'_, f64>) -> Var<'_,
     std::thread::spawn(work).join().expect("no panic")
 }
 
-fn bits(tensors: &[Tensor<f64>]) -> Vec<u64> {
-    tensors.iter().flat_map(|tensor| tensor.as_slice()).map(|value| value.to_bits()).collect()
+/// Whether all elements are equal but for sums that are grouped in other blocks.
+fn agree(a: &[Tensor<f64>], b: &[Tensor<f64>]) -> bool {
+    a.iter().zip(b).all(|(a, b)| {
+        let scale = b.as_slice().iter().fold(0.0f64, |scale, x| scale.max(x.abs()));
+        a.shape() == b.shape() && a.as_slice().iter().zip(b.as_slice()).all(|(a, b)| (a - b).abs() <= 1e-13 * scale)
+    })
 }
 
 /// Tightens the limit from the free peak down to a share of it, and compares.
@@ -89,7 +93,7 @@ fn tighten(length: usize, least: f64, formula: fn(Var<'_, f64>) -> Var<'_, f64>)
         assert!(lean.printed <= limit, "{} of {limit}", lean.printed);
         assert!(lean.measured <= lean.printed + OVERHEAD, "{} measured, {} printed", lean.measured, lean.printed);
         assert!(lean.measured + lean.printed / 10 >= lean.printed, "{} of {}", lean.measured, lean.printed);
-        assert_eq!(bits(&lean.values), bits(&free.values), "{share} of the memory");
+        assert!(agree(&lean.values, &free.values), "{share} of the memory");
         assert_eq!(lean.recomputed > 0, share < 1.0);
         assert_eq!(lean.text.matches("   again\n").count(), lean.recomputed);
         assert!(lean.text.contains(&format!("limit {limit} bytes: ")), "{}", lean.text);

@@ -185,7 +185,8 @@ impl<T: Element> Tape<T> {
     /// What a plan takes is known before it runs: [`Plan::peak_bytes`](crate::Plan::peak_bytes). Where that is more than
     /// the limit, values that are not asked for don't stay on the tape, and then values are computed again instead of kept:
     /// elementwise ones first, others after them, those first that free most memory for the least work. The plan says
-    /// which. Results have the same bits as without a limit.
+    /// which. Results are those without a limit, but for sums
+    /// that other blocks group otherwise, in their last digits.
     ///
     /// # Errors
     /// Every way to a value, where no plan was found that meets the limit: the bytes needed, the limit, and the op
