@@ -101,17 +101,16 @@ fn within_a_memory_limit() -> Result<()> {
         tape.memory_limit(limit);
         let x = tape.input(Tensor::from_fn([128, 200], |i| (i as f32 * 0.41).cos()));
         let w = tape.input(Tensor::from_fn([200, 200], |i| (i as f32 * 0.23).sin() * 0.1));
-        let deep = (0..40).fold(x, |h, _| (h * 1.1).sin() + h);
+        let deep = (0..40).fold(x, |h, _| (h * 2.0).softmax(-1));
         let loss = deep.dropout(0.1).matmul(w).square().mean();
-        let peak = tape.plan([loss, loss.grad([w])[0]])?.peak_bytes();
-        let gradients = loss.backward()?;
-        let gradient = |var| gradients.wrt(var).cloned().unwrap_or_else(|| Tensor::zeros([0]));
-        Ok::<_, Error>((bits([loss.value()?, gradient(w), gradient(x)]), peak))
+        let [gw, gx] = loss.grad([w, x]);
+        let peak = tape.plan([loss, gw, gx])?.peak_bytes();
+        Ok::<_, Error>((bits(tape.eval([loss, gw, gx])?), peak))
     };
     let (free, peak) = compute(None)?;
     with_every_number_of_threads(|| {
-        let (lean, lean_peak) = compute(Some(peak / 2))?;
-        assert!(lean_peak <= peak / 2);
+        let (lean, lean_peak) = compute(Some(peak / 3 * 2))?;
+        assert!(lean_peak <= peak / 3 * 2);
         // The loss is a sum, which other blocks may group otherwise.
         assert_eq!(lean[1..], free[1..]);
         Ok(lean)
