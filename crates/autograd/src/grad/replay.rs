@@ -249,8 +249,11 @@ impl<T: Element> Replay<T> {
     /// Runs on the values of the parameters, and writes the gradients where they lie.
     fn compute(&mut self, bound: &Bound<'_, T>, seed: u64) -> Result<T> {
         let Replay { tape, prepared, recorded, gradients, alone, .. } = self;
-        let first = gradients.is_released();
+        let (first, exchanged) = (gradients.is_released(), alone.contains(&true));
         let exchange = |gradients: &mut Gradients<T>, prepared: &mut Prepared<T>| {
+            if !exchanged {
+                return;
+            }
             gradients.targets(tape, recorded, |output, tensor| {
                 if alone[output] {
                     prepared.exchange(output, tensor);

@@ -94,6 +94,46 @@ pub struct Chain {
     table: Vec<Place>,
 }
 
+/// Where a place begins, if all that a chain writes lies in one stretch of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// At the start of this one of the lists that are only read.
+    List(u32),
+    /// So far from the start of the memory.
+    Memory(u32),
+}
+
+/// A chain over as many elements each time, which lie in the same places each time.
+#[derive(Clone, Debug)]
+pub struct Fixed {
+    steps: Vec<Step>,
+    /// For each place of the table where it begins, and its elements.
+    slots: Vec<(Slot, u32)>,
+    count: usize,
+}
+
+impl Fixed {
+    /// Runs the chain.
+    ///
+    /// # Panics
+    /// If a list or the memory ends too soon.
+    #[inline]
+    pub fn run<T: Element>(&self, lists: &[&[T]], memory: &mut [T]) {
+        let (start, whole) = (memory.as_mut_ptr(), memory.len());
+        let mut table = smallvec::SmallVec::<[*mut T; 32]>::new();
+        for &(slot, length) in &self.slots {
+            table.push(match slot {
+                Slot::List(i) => lists[i as usize][..length as usize].as_ptr().cast_mut(),
+                Slot::Memory(at) => {
+                    assert!(at as usize + length as usize <= whole, "a place ends inside the memory");
+                    start.wrapping_add(at as usize)
+                }
+            });
+        }
+        launch(Sweep { steps: &self.steps, table: &table, count: self.count });
+    }
+}
+
 /// What a chain reads and writes: a block of `count` elements.
 #[derive(Debug)]
 pub struct Block<'a, 'r, 'o, 's, T> {
@@ -164,6 +204,22 @@ impl Chain {
         Some(Chain { steps, table })
     }
 
+    /// The chain over `count` elements in fixed places; none where it writes to a list.
+    pub fn fixed<T: Element>(&self, count: usize, mut slot: impl FnMut(Place) -> Slot) -> Option<Fixed> {
+        let elements = u32::try_from(count).ok()?;
+        let length = |&place: &Place| match place {
+            Place::None => 0,
+            Place::Number(_) => 1,
+            Place::Sums(_) => sums::<T>() as u32,
+            Place::Input(_) | Place::Register(_) | Place::Output(_) => elements,
+        };
+        let slots: Vec<_> = self.table.iter().map(|place| (slot(*place), length(place))).collect();
+        let writes = |step: &&Step| matches!(step.action, Action::Store | Action::Sum);
+        let fits = |step: &Step| matches!(slots[step.operand as usize].0, Slot::Memory(_));
+        let all = self.steps.iter().filter(writes).all(fits);
+        all.then(|| Fixed { steps: self.steps.clone(), slots, count })
+    }
+
     /// Whether there are no steps.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()
@@ -206,8 +262,14 @@ struct Sweep<'a, T> {
 impl<T: Element> LaneKernel<T> for Sweep<'_, T> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
-        // The number of vector registers of the machine is a constant of `L`.
-        if L::ACROSS >= 4 { self.tiles::<L, 16>() } else { self.tiles::<L, 4>() }
+        // The number of vector registers of the machine is a constant of `L`. A few elements are not worth wide tiles.
+        if L::ACROSS < 4 || self.count <= 8 * L::WIDTH && self.count > L::WIDTH {
+            self.tiles::<L, 4>();
+        } else if self.count <= L::WIDTH {
+            self.tiles::<L, 1>();
+        } else {
+            self.tiles::<L, 16>();
+        }
     }
 }
 

@@ -289,3 +289,58 @@ fn a_block_beyond_an_input_panics() {
     };
     chain.run(block);
 }
+
+/// In fixed places of one memory a chain does what it does on a block.
+#[test]
+fn fixed_places() {
+    let list = [
+        (Load, Place::Input(0)),
+        (Multiply, Place::Number(1)),
+        (Store, Place::Register(0)),
+        (SumMultiply, Place::Input(0)),
+        (Sum, Place::Sums(0)),
+        (Subtract, Place::Register(0)),
+        (Add, Place::Input(0)),
+        (Store, Place::Output(0)),
+    ];
+    let chain = Chain::new(&list).expect("a chain");
+    for count in [0, 1, 4, 16, 17, 100, 128, 129, 300] {
+        let (x, number) = (values::<f32>(count, 5), [0.25]);
+        let (mut register, mut output, mut own) = (vec![0.0; count], vec![0.0; count], vec![0.0; sums::<f32>()]);
+        chain.run(&mut Block {
+            inputs: &[&x, &number],
+            low: 0,
+            registers: &mut [&mut register],
+            outputs: &mut [&mut output],
+            own: 0,
+            sums: &mut [&mut own],
+            count,
+        });
+        let (at_output, at_sums) = (7, 7 + count);
+        let fixed = chain.fixed::<f32>(count, |place| match place {
+            Place::Input(i) | Place::Number(i) => Slot::List(i.into()),
+            Place::Output(_) => Slot::Memory(at_output as u32),
+            Place::Sums(_) => Slot::Memory(at_sums as u32),
+            _ => Slot::Memory((at_sums + sums::<f32>()) as u32),
+        });
+        let mut memory = vec![0.0f32; 7 + 2 * count + sums::<f32>()];
+        fixed.expect("it writes to memory").run(&[&x, &number], &mut memory);
+        assert!(memory[..7].iter().all(|&x| x == 0.0));
+        let expected = [output, own, register].concat();
+        assert!(memory[7..].iter().zip(expected).all(|(&a, b)| same(a, b)), "{count} elements");
+    }
+}
+
+#[test]
+fn fixed_places_that_are_only_read_are_not_written() {
+    let chain = Chain::new(&[(Load, Place::Input(0)), (Store, Place::Output(0))]).expect("a chain");
+    assert!(chain.fixed::<f32>(4, |_| Slot::List(0)).is_none());
+}
+
+#[test]
+#[should_panic(expected = "inside the memory")]
+fn fixed_places_beyond_the_memory_panic() {
+    let chain = Chain::new(&[(Load, Place::Input(0)), (Store, Place::Output(0))]).expect("a chain");
+    let slot = |place| if place == Place::Input(0) { Slot::List(0) } else { Slot::Memory(1) };
+    chain.fixed::<f64>(4, slot).expect("it writes to memory").run(&[&[1.0f64; 4]], &mut [0.0; 4]);
+}

@@ -29,8 +29,8 @@ pub(crate) struct Run<'a, T: Element> {
 #[derive(Debug)]
 pub(crate) struct Functions<T: Element> {
     rows: Vec<pass::Row<T>>,
-    /// For each step where its rows begin, and whether it is a fused group whose elements are one block, whatever the plan.
-    starts: Vec<(usize, bool)>,
+    /// For each step where its rows begin.
+    starts: Vec<usize>,
     /// The elements of scratch memory that any step takes.
     pub(super) scratch: usize,
 }
@@ -40,8 +40,7 @@ impl<T: Element> Functions<T> {
         let scratch = scratch_bytes(steps, size_of::<T>()) / size_of::<T>();
         let mut functions = Functions { rows: Vec::new(), starts: Vec::new(), scratch };
         for step in &steps.steps {
-            let small = matches!(step, Step::Fused(fused) if pass::is_small::<T>(fused));
-            functions.starts.push((functions.rows.len(), small));
+            functions.starts.push(functions.rows.len());
             if let Step::Fused(fused) = step {
                 functions.rows.extend(fused.instructions.iter().map(|instruction| row(tape, ids, instruction)));
             }
@@ -102,7 +101,7 @@ fn renew<T: Element>(storage: &mut Storage<T>, length: usize, place: Option<Plac
 }
 
 /// The loop of a row; other instructions have none.
-fn row<T: Element>(tape: &Inner<T>, ids: &[u32], instruction: &Instruction) -> pass::Row<T> {
+pub(super) fn row<T: Element>(tape: &Inner<T>, ids: &[u32], instruction: &Instruction) -> pass::Row<T> {
     let Instruction::Row { node, .. } = instruction else { return None };
     match &tape.nodes[ids[*node as usize] as usize].kind {
         Kind::Op(op) => op.row().map(|row| row.block),
@@ -129,7 +128,7 @@ impl<T: Element> Memory<T> {
     ///
     /// # Errors
     /// What could not be had.
-    pub(crate) fn renew(&mut self, steps: &Steps, scratch: usize) -> Result<(), Missing> {
+    fn renew(&mut self, steps: &Steps, scratch: usize) -> Result<(), Missing> {
         self.buffers.resize_with(steps.buffers.len(), Storage::default);
         self.results.resize_with(steps.results.len(), Storage::default);
         for (i, (storage, &length)) in self.buffers.iter_mut().zip(&steps.buffers).enumerate() {
@@ -142,6 +141,22 @@ impl<T: Element> Memory<T> {
             renew(&mut self.scratch, scratch, None)?;
         }
         Ok(())
+    }
+
+    /// One stretch of memory for a whole run.
+    ///
+    /// # Errors
+    /// It could not be had.
+    pub(super) fn stretch(&mut self, length: usize) -> Result<&mut [T], Missing> {
+        if self.scratch.len() != length {
+            renew(&mut self.scratch, length, None)?;
+        }
+        Ok(self.scratch.make_mut())
+    }
+
+    /// What a run left in its stretch of memory.
+    pub(super) fn stretched(&self) -> &[T] {
+        &self.scratch
     }
 
     /// Lets go of the results, and of all else beyond some bytes.
@@ -192,8 +207,10 @@ impl<T: Element> Memory<T> {
 }
 
 impl<T: Element> Run<'_, T> {
-    /// Runs every step in memory that is there already.
+    /// Runs every step.
     pub(crate) fn run_in(&self, memory: &mut Memory<T>) -> Result<()> {
+        let missing = |missing: Missing| missing.error(self.tape, self.ids, self.steps);
+        memory.renew(self.steps, self.functions.scratch).map_err(missing)?;
         if self.check_finite {
             self.check_leaves()?;
         }
@@ -206,15 +223,14 @@ impl<T: Element> Run<'_, T> {
         match &self.steps.steps[step] {
             Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, memory),
             Step::Fused(fused) => {
-                let (start, small) = self.functions.starts[step];
-                let rows = &self.functions.rows[start..][..fused.instructions.len()];
-                if small { self.run_small(fused, rows, memory) } else { self.run_fused(fused, rows, memory) }
+                let rows = &self.functions.rows[self.functions.starts[step]..][..fused.instructions.len()];
+                self.run_fused(fused, rows, memory)
             }
         }
     }
 
     #[inline]
-    pub(super) fn values<'m>(&'m self, node: u32, place: Place, memory: &'m Memory<T>) -> &'m [T] {
+    fn values<'m>(&'m self, node: u32, place: Place, memory: &'m Memory<T>) -> &'m [T] {
         let volume = self.steps.selection.shapes[node as usize].volume();
         match place {
             Place::Buffer(i) => &memory.buffers[i as usize][..volume],
@@ -224,34 +240,39 @@ impl<T: Element> Run<'_, T> {
     }
 
     #[inline]
-    pub(super) fn leaf(&self, leaf: u32) -> &[T] {
+    fn leaf(&self, leaf: u32) -> &[T] {
         self.leaves[leaf as usize]
     }
 
     fn run_op(&self, node: u32, inputs: &[(u32, Place)], output: Place, memory: &mut Memory<T>) -> Result<()> {
-        let id = self.ids[node as usize];
-        let Kind::Op(op) = &self.tape.nodes[id as usize].kind else { return Ok(()) };
         let mut storage = memory.take(output);
-        let shape = &self.steps.selection.shapes[node as usize];
-        let operand = |&(input, place): &(u32, Place)| Operand {
-            values: self.values(input, place, memory),
-            indices: self.indices(input),
-            shape: &self.steps.selection.shapes[input as usize],
-        };
-        let mut operands = SmallVec::<[Operand<'_, T>; 8]>::new();
-        for input in inputs {
-            operands.push(operand(input));
-        }
-        let out = &mut storage.make_mut()[..shape.volume()];
-        let done = op.run(&operands, out, &Context { seed: self.seed, shape });
-        let done = match done {
-            Ok(()) if !self.check_finite => Ok(()),
-            Ok(()) => self.check(id, out),
-            Err(error) => Err(self.blame(error.op(op.name()), id)),
-        };
-        drop(operands);
+        let out = &mut storage.make_mut()[..self.steps.selection.shapes[node as usize].volume()];
+        let values = |&(input, place): &(u32, Place)| (input, self.values(input, place, memory));
+        let done = self.run_kernel(node, inputs.iter().map(values), out);
         memory.put(output, storage);
         done
+    }
+
+    /// Runs an op by its own kernel, on the values of its inputs.
+    #[inline]
+    pub(super) fn run_kernel<'m>(
+        &'m self,
+        node: u32,
+        inputs: impl Iterator<Item = (u32, &'m [T])>,
+        output: &mut [T],
+    ) -> Result<()> {
+        let id = self.ids[node as usize];
+        let Kind::Op(op) = &self.tape.nodes[id as usize].kind else { return Ok(()) };
+        let shapes = &self.steps.selection.shapes;
+        let mut operands = SmallVec::<[Operand<'_, T>; 8]>::new();
+        for (input, values) in inputs {
+            operands.push(Operand { values, indices: self.indices(input), shape: &shapes[input as usize] });
+        }
+        match op.run(&operands, output, &Context { seed: self.seed, shape: &shapes[node as usize] }) {
+            Ok(()) if !self.check_finite => Ok(()),
+            Ok(()) => self.check(id, output),
+            Err(error) => Err(self.blame(error.op(op.name()), id)),
+        }
     }
 
     fn indices(&self, node: u32) -> &[usize] {
@@ -316,7 +337,7 @@ impl<T: Element> Run<'_, T> {
         error.at(self.tape.nodes[id as usize].location).scope(&self.tape.scope_of(id))
     }
 
-    pub(super) fn check(&self, id: u32, values: &[T]) -> Result<()> {
+    fn check(&self, id: u32, values: &[T]) -> Result<()> {
         let place = match self.check_finite {
             true => values.iter().position(|value| !value.is_finite()),
             false => None,

@@ -2,6 +2,7 @@
 
 mod cache;
 mod chains;
+mod compact;
 mod execute;
 mod fuse;
 mod limit;
@@ -15,7 +16,6 @@ mod program;
 mod recompute;
 mod select;
 mod simplify;
-mod small;
 mod trace;
 
 use std::rc::Rc;
@@ -80,10 +80,10 @@ impl<T: Element> Tape<T> {
             inner.values[output as usize].get_or_insert_with(|| tensor.clone());
         }
         if keep == Keep::All {
-            for (&(node, _), storage) in prepared.steps.results.iter().zip(&mut prepared.memory.results) {
-                let id = prepared.ids[node as usize] as usize;
+            for result in 0..prepared.steps.results.len() {
+                let id = prepared.ids[prepared.steps.results[result].0 as usize] as usize;
                 let shape = inner.nodes[id].shape.clone();
-                inner.values[id].get_or_insert_with(|| Tensor::of_storage(shape, storage.take()));
+                inner.values[id].get_or_insert_with(|| Tensor::of_storage(shape, prepared.take_result(result)));
             }
         }
     }

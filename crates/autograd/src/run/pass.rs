@@ -16,7 +16,7 @@ const CACHE_BYTES: usize = 32 << 10;
 
 /// Bytes of a block at least and at most: long enough to be worth an instruction, short enough to leave blocks to
 /// several threads.
-const BLOCK_BYTES: (usize, usize) = (1 << 10, 8 << 10);
+pub(super) const BLOCK_BYTES: (usize, usize) = (1 << 10, 8 << 10);
 
 /// Steps of a sum that a block takes one after the other at most.
 const SUM_STEPS: usize = 16;
@@ -39,11 +39,6 @@ pub(super) fn block_of<T: Element>(fused: &Fused) -> usize {
         block = block.min(SUM_STEPS * chain::sums::<T>());
     }
     (block / fused.unit).max(1) * fused.unit
-}
-
-/// Whether all elements of a group are one block, and few.
-pub(super) fn is_small<T: Element>(fused: &Fused) -> bool {
-    fused.volume > 0 && fused.volume * size_of::<T>() <= BLOCK_BYTES.0
 }
 
 /// How joins of one kind join the middle axis of `[outer, n, inner]`.

@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 
+use super::compact::{self, Compact};
 use super::plan::Place;
-use super::select::{Options, Tag};
+use super::select::{Options, Tag, constant_of};
 use super::{Keep, cache, execute, plan, planned};
 use crate::error::Result;
 use crate::kernels::lists::emptied;
@@ -16,7 +17,7 @@ use crate::tensor::Tensor;
 use crate::tensor::storage::Storage;
 
 /// Bytes of buffers that a plan keeps from one run to the next at most: more goes back to the thread, for others to use.
-const KEPT_BYTES: usize = 64 << 10;
+const KEPT_BYTES: usize = compact::MOST_BYTES;
 
 /// A plan of a tape, and its memory.
 pub(crate) struct Prepared<T: Element> {
@@ -25,9 +26,13 @@ pub(crate) struct Prepared<T: Element> {
     pub(super) ids: Vec<u32>,
     pub(super) steps: Rc<plan::Steps>,
     functions: execute::Functions<T>,
-    pub(super) memory: execute::Memory<T>,
+    /// The plan in one stretch of memory, if it is small.
+    compact: Option<Compact<T>>,
+    memory: execute::Memory<T>,
     /// The leaves, by their numbers in the plan.
     leaves: Vec<u32>,
+    /// What is computed from nothing but numbers, by the numbers in the plan.
+    constants: Vec<(u32, T)>,
     /// Memory for the list of their values.
     values: Vec<&'static [T]>,
 }
@@ -42,9 +47,25 @@ impl<T: Element> Prepared<T> {
             let ids = steps.ids(&selector.ids).into_owned();
             let functions = execute::Functions::of(tape, &ids, &steps);
             let is_leaf = |&node: &u32| matches!(steps.selection.tags[node as usize], Tag::Value | Tag::Number(_));
-            let leaves = (0..steps.selection.len() as u32).filter(is_leaf).collect();
-            let (memory, values) = (execute::Memory::default(), Vec::new());
-            Ok(Prepared { outputs: outputs.into(), options, ids, steps, functions, memory, leaves, values })
+            let (mut leaves, mut constants) = (Vec::new(), Vec::new());
+            for leaf in (0..steps.selection.len() as u32).filter(is_leaf) {
+                match constant_of(&selector.constants, ids[leaf as usize]) {
+                    Some(value) => constants.push((leaf, T::of(value))),
+                    None => leaves.push(leaf),
+                }
+            }
+            Ok(Prepared {
+                outputs: outputs.into(),
+                options,
+                compact: Compact::of(tape, &ids, &steps),
+                ids,
+                steps,
+                functions,
+                memory: execute::Memory::default(),
+                leaves,
+                constants,
+                values: Vec::new(),
+            })
         })
     }
 
@@ -71,27 +92,32 @@ impl<T: Element> Prepared<T> {
 
     /// Runs on a tape.
     pub(super) fn run(&mut self, tape: &Inner<T>, bound: &Bound<'_, T>, seed: u64, check_finite: bool) -> Result<()> {
-        self.with_run(tape, bound, (seed, check_finite), |run, memory| run.run_in(memory))
+        self.with_run(tape, bound, (seed, check_finite), |run, memory, compact| match compact {
+            Some(compact) => run.run_compact(compact, memory),
+            None => run.run_in(memory),
+        })
     }
 
-    /// Lends a run on a tape, and its memory.
+    /// Lends a run on a tape, its memory, and the plan in one stretch of memory, if it has one.
     pub(super) fn with_run<R>(
         &mut self,
         tape: &Inner<T>,
         bound: &Bound<'_, T>,
         (seed, check_finite): (u64, bool),
-        work: impl FnOnce(&execute::Run<'_, T>, &mut execute::Memory<T>) -> Result<R>,
+        work: impl FnOnce(&execute::Run<'_, T>, &mut execute::Memory<T>, Option<&Compact<T>>) -> Result<R>,
     ) -> Result<R> {
-        let Prepared { ids, steps, functions, memory, leaves, values, .. } = self;
-        memory.renew(steps, functions.scratch).map_err(|missing| missing.error(tape, ids, steps))?;
+        let Prepared { ids, steps, functions, compact, memory, leaves, constants, values, .. } = self;
         let mut given: Vec<&[T]> = emptied(std::mem::take(values));
         given.resize(ids.len(), &[]);
         for &leaf in &*leaves {
             given[leaf as usize] = tape.values[ids[leaf as usize] as usize].as_ref().map_or(&[], Tensor::as_slice);
         }
+        for (leaf, value) in &*constants {
+            given[*leaf as usize] = std::slice::from_ref(value);
+        }
         bound.iter().for_each(|&(leaf, values)| given[leaf as usize] = values);
         let run = execute::Run { tape, ids, steps, functions, leaves: &given, seed, check_finite };
-        let done = work(&run, memory);
+        let done = work(&run, memory, compact.as_ref());
         *values = emptied(given);
         done
     }
@@ -101,14 +127,38 @@ impl<T: Element> Prepared<T> {
         let node = self.steps.selection.outputs[output] as usize;
         let shape = self.steps.selection.shapes[node].clone();
         let storage = match self.steps.outputs[output] {
-            Place::Result(i) => self.memory.results[i as usize].clone(),
-            Place::Buffer(i) => Storage::from_slice(&self.memory.buffers[i as usize][..shape.volume()]),
+            Place::Result(i) if self.compact.is_none() => self.memory.results[i as usize].clone(),
+            place @ (Place::Result(_) | Place::Buffer(_)) => Storage::from_slice(self.lying(place, shape.volume())),
             Place::Tape(leaf) => match &tape.values[self.ids[leaf as usize] as usize] {
                 Some(value) => value.storage().clone(),
-                None => Storage::default(),
+                None => Storage::from_slice(self.constant(leaf)),
             },
         };
         Tensor::of_storage(shape, storage)
+    }
+
+    /// What the last run left in a place that is not the tape's.
+    fn lying(&self, place: Place, volume: usize) -> &[T] {
+        match (&self.compact, place) {
+            (Some(compact), place) => &self.memory.stretched()[compact.start(place)..][..volume],
+            (None, Place::Result(i)) => &self.memory.results[i as usize][..volume],
+            (None, Place::Buffer(i)) => &self.memory.buffers[i as usize][..volume],
+            (None, Place::Tape(_)) => &[],
+        }
+    }
+
+    /// The value of a leaf that is computed from nothing but numbers.
+    fn constant(&self, leaf: u32) -> &[T] {
+        let constant = self.constants.iter().find(|constant| constant.0 == leaf);
+        constant.map_or(&[], |constant| std::slice::from_ref(&constant.1))
+    }
+
+    /// The memory of a result of the last run.
+    pub(super) fn take_result(&mut self, result: usize) -> Storage<T> {
+        match self.compact {
+            Some(_) => Storage::from_slice(self.lying(Place::Result(result as u32), self.steps.results[result].1)),
+            None => self.memory.results[result].take(),
+        }
     }
 
     /// The place in the plan of a node of the tape, if it is needed.
@@ -125,20 +175,22 @@ impl<T: Element> Prepared<T> {
     pub(crate) fn elements<'a>(&'a self, tape: &'a Inner<T>, bound: &Bound<'a, T>, output: usize) -> &'a [T] {
         let volume = || self.steps.selection.shapes[self.steps.selection.outputs[output] as usize].volume();
         match self.steps.outputs[output] {
-            Place::Result(i) => &self.memory.results[i as usize],
-            Place::Buffer(i) => &self.memory.buffers[i as usize][..volume()],
+            place @ (Place::Result(_) | Place::Buffer(_)) => self.lying(place, volume()),
             Place::Tape(leaf) => match bound.iter().find(|bound| bound.0 == leaf) {
                 Some(&(_, values)) => values,
-                None => tape.values[self.ids[leaf as usize] as usize].as_ref().map_or(&[], Tensor::as_slice),
+                None => {
+                    let value = tape.values[self.ids[leaf as usize] as usize].as_ref();
+                    value.map_or_else(|| self.constant(leaf), Tensor::as_slice)
+                }
             },
         }
     }
 
-    /// Whether an output lies in memory of its own.
+    /// Whether an output lies in memory of its own, which can be exchanged.
     pub(crate) fn is_alone(&self, output: usize) -> bool {
         let place = self.steps.outputs[output];
         let shared = self.steps.outputs.iter().filter(|&&other| other == place).count() > 1;
-        matches!(place, Place::Result(_)) && !shared
+        matches!(place, Place::Result(_)) && !shared && self.compact.is_none()
     }
 
     /// Exchanges the memory of an output that lies alone with a tensor's.

@@ -57,21 +57,22 @@ impl<T: Element> Tape<T> {
         let mut prepared = self.prepare(&ids)?;
         let inner = self.inner.borrow();
         let steps = prepared.steps.clone();
-        let (seconds, runs) = prepared.with_run(&inner, &[], (self.seed, self.check_finite.get()), |run, memory| {
-            run.run_in(memory)?;
-            let mut seconds = vec![f64::INFINITY; steps.steps.len()];
-            let (start, mut runs) = (Instant::now(), 0);
-            while runs < MOST_RUNS && (runs < 2 || start.elapsed().as_secs_f64() < MOST_SECONDS) {
-                for (step, least) in seconds.iter_mut().enumerate() {
-                    let start = Instant::now();
-                    run.run_step(step, memory)?;
-                    // A clock may be too coarse for the smallest kernels.
-                    *least = least.min(start.elapsed().as_secs_f64().max(1e-9));
+        let (seconds, runs) =
+            prepared.with_run(&inner, &[], (self.seed, self.check_finite.get()), |run, memory, _| {
+                run.run_in(memory)?;
+                let mut seconds = vec![f64::INFINITY; steps.steps.len()];
+                let (start, mut runs) = (Instant::now(), 0);
+                while runs < MOST_RUNS && (runs < 2 || start.elapsed().as_secs_f64() < MOST_SECONDS) {
+                    for (step, least) in seconds.iter_mut().enumerate() {
+                        let start = Instant::now();
+                        run.run_step(step, memory)?;
+                        // A clock may be too coarse for the smallest kernels.
+                        *least = least.min(start.elapsed().as_secs_f64().max(1e-9));
+                    }
+                    runs += 1;
                 }
-                runs += 1;
-            }
-            Ok((seconds, runs))
-        })?;
+                Ok((seconds, runs))
+            })?;
         let plan = Plan::of(&inner, &prepared.ids, &steps);
         Ok(Profile { plan, seconds, runs, threads: pool::threads(), peak: peak::<T>() })
     }

@@ -6,6 +6,7 @@ use std::any::TypeId;
 use std::hash::{Hash, Hasher};
 
 use rustc_hash::FxHasher;
+use smallvec::SmallVec;
 
 use crate::kernels::number::Element;
 use crate::tape::Inner;
@@ -87,6 +88,9 @@ pub(crate) struct Selector {
     pub(crate) selection: Selection,
     /// The tape's number of each selected node.
     pub(crate) ids: Vec<u32>,
+    /// The tape's number and the value of each node of one element that is computed from nothing but numbers, ascending.
+    /// To the plan it is a number.
+    pub(crate) constants: Vec<(u32, f64)>,
     /// The new number of each node of the tape, where `round` says that it is of this run.
     local: Vec<(u32, u32)>,
     round: u32,
@@ -97,14 +101,19 @@ impl Selector {
     /// Selects what the outputs need and is not there yet.
     pub(crate) fn select<T: Element>(&mut self, tape: &Inner<T>, outputs: &[u32], options: Options) {
         self.mark(tape, outputs);
-        let Selector { selection, ids, local, .. } = self;
+        let Selector { selection, ids, local, constants, .. } = self;
         selection.clear();
+        constants.clear();
         selection.options = options;
         for (place, &id) in ids.iter().enumerate() {
             let node = &tape.nodes[id as usize];
             local[id as usize].1 = place as u32;
             selection.starts.push(selection.inputs.len() as u32);
-            let tag = tag_of(tape, id);
+            let mut tag = tag_of(tape, id);
+            if let Some(value) = constant(tape, id, tag, constants).filter(|_| !options.literal) {
+                constants.push((id, value.to_f64()));
+                tag = number(value);
+            }
             if !matches!(tag, Tag::Value | Tag::Number(_) | Tag::Indices) {
                 selection.inputs.extend(read_by(tape, node).map(|input| local[input as usize].1));
             }
@@ -157,9 +166,7 @@ fn tag_of<T: Element>(tape: &Inner<T>, id: u32) -> Tag {
     let kind = &tape.nodes[id as usize].kind;
     match kind {
         Kind::Indices(_) => Tag::Indices,
-        Kind::Scalar(value) if *value == T::of(0.0) => Tag::Number(Number::Zero),
-        Kind::Scalar(value) if *value == T::of(1.0) => Tag::Number(Number::One),
-        Kind::Scalar(_) => Tag::Number(Number::Other),
+        Kind::Scalar(value) => number(*value),
         Kind::Op(op) if tape.values[id as usize].is_none() => match op.row() {
             Some(row) => Tag::Row(row.id),
             None if op.is_view() => Tag::View,
@@ -168,6 +175,39 @@ fn tag_of<T: Element>(tape: &Inner<T>, id: u32) -> Tag {
         },
         _ => Tag::Value,
     }
+}
+
+fn number<T: Element>(value: T) -> Tag {
+    Tag::Number(match value.to_f64() {
+        0.0 => Number::Zero,
+        1.0 => Number::One,
+        _ => Number::Other,
+    })
+}
+
+/// The value of a row, or of a view, of nothing but numbers.
+fn constant<T: Element>(tape: &Inner<T>, id: u32, tag: Tag, constants: &[(u32, f64)]) -> Option<T> {
+    let node = &tape.nodes[id as usize];
+    let (Kind::Op(op), Tag::Row(_) | Tag::View) = (&node.kind, tag) else { return None };
+    let number = |&input: &u32| match &tape.nodes[input as usize].kind {
+        Kind::Scalar(value) => Some(*value),
+        _ => constant_of(constants, input).map(T::of),
+    };
+    let values: SmallVec<[T; 4]> = node.inputs.iter().map(number).collect::<Option<_>>()?;
+    if node.shape.volume() != 1 {
+        return None;
+    }
+    let operands: SmallVec<[&[T]; 4]> = values.iter().map(std::slice::from_ref).collect();
+    let mut value = *values.first()?;
+    if let Some(row) = op.row() {
+        (row.block)(&operands, std::slice::from_mut(&mut value));
+    }
+    Some(value)
+}
+
+/// The value of a node of the tape among the constants.
+pub(crate) fn constant_of(constants: &[(u32, f64)], id: u32) -> Option<f64> {
+    constants.binary_search_by_key(&id, |constant| constant.0).ok().map(|place| constants[place].1)
 }
 
 /// The tag of an op that joins elements along axes that lie side by side.

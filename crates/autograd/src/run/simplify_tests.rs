@@ -122,3 +122,23 @@ fn repeated_to_its_own_shape() {
     let (value, count) = run(&tape, &[y], true);
     assert_eq!((value[0].as_slice(), count), (&[2.0, 4.0][..], 1));
 }
+
+/// What is computed from nothing but numbers is a number of the plan, which may simplify further.
+#[test]
+fn numbers_of_numbers() {
+    let tape = Tape::<f64>::new();
+    let (x, number) = (tape.input([1.5, -2.0]), |value| tape.scalar(value));
+    let third = (number(2.0) / number(6.0)).reshape([1]);
+    let one = (third * number(3.0)).sqrt();
+    let (values, count) = run(&tape, &[x * third, x * one], true);
+    assert_eq!((values[0].as_slice(), values[1].as_slice()), (&[0.5, -2.0 / 3.0][..], &[1.5, -2.0][..]));
+    assert_eq!(count, 1, "only the product with a third");
+    let (values, count) = run(&tape, &[x * third, third, number(0.0) / number(0.0), -number(7.0)], true);
+    assert_eq!((values[0].as_slice(), values[1].as_slice()), (&[0.5, -2.0 / 3.0][..], &[1.0 / 3.0][..]));
+    assert!(values[2].as_slice()[0].is_nan() && values[3].as_slice() == [-7.0]);
+    assert!(values[1].shape().len() == 1 && values[2].shape().is_empty());
+    assert_eq!(count, 1, "only the product");
+    // What was kept on the tape since then is no number any more, and has the same value.
+    assert_eq!(third.value().expect("a value").as_slice(), [1.0 / 3.0]);
+    assert_eq!(run(&tape, &[x * third], true).0[0].as_slice(), [0.5, -2.0 / 3.0]);
+}

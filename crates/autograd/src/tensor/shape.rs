@@ -1,6 +1,7 @@
 //! Shapes and axes. Must know no values and no ops.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use smallvec::SmallVec;
@@ -14,8 +15,22 @@ use crate::error::{Error, ErrorKind, Result};
 /// let shape = Shape::from([2, 3]);
 /// assert_eq!((shape.len(), shape.volume(), shape.to_string()), (2, 6, "[2, 3]".to_string()));
 /// ```
-#[derive(Default, PartialEq, Eq, Hash)]
+#[derive(Default, Eq)]
 pub struct Shape(SmallVec<[usize; 4]>);
+
+impl PartialEq for Shape {
+    // Few lengths: faster one by one than by a call that compares memory.
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(|(a, b)| a == b)
+    }
+}
+
+impl Hash for Shape {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.0.hash(hasher);
+    }
+}
 
 impl Clone for Shape {
     // The lengths are copied as they lie, not one by one.

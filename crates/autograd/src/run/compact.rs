@@ -1,0 +1,284 @@
+//! A plan of small passes over small tensors, which is all that a small model is: one list of instructions over one
+//! stretch of memory. Running it makes no lists, counts no references and chooses nothing.
+
+use std::ops::Range;
+
+use smallvec::SmallVec;
+
+use super::execute::{Memory, Missing, Run, row};
+use super::pass;
+use super::plan::{Fused, Instruction, Pattern, Place, Source, Step, Steps, Target};
+use crate::error::Result;
+use crate::kernels::chain::{self, Fixed, Slot};
+use crate::kernels::number::Element;
+use crate::kernels::{gather, reduce};
+use crate::tape::Inner;
+
+/// Bytes of all values together, at most.
+pub(super) const MOST_BYTES: usize = 64 << 10;
+
+/// A plan over one stretch of memory.
+#[derive(Debug)]
+pub(super) struct Compact<T: Element> {
+    work: Vec<Work<T>>,
+    /// Where each buffer and each result begins.
+    buffers: Vec<usize>,
+    results: Vec<usize>,
+    /// The elements of the memory.
+    pub(super) length: usize,
+}
+
+/// What is done at once. Leaves are the lists, by their numbers in the plan.
+#[derive(Debug)]
+enum Work<T: Element> {
+    /// An op by its own kernel.
+    Op { node: u32, inputs: SmallVec<[(u32, Slot); 4]>, to: Range<usize> },
+    /// A row.
+    Row { row: fn(&[&[T]], &mut [T]), sources: SmallVec<[Slot; 3]>, to: Range<usize> },
+    /// A chain of arithmetic.
+    Chain(Fixed),
+    /// An operand repeated.
+    Repeat { from: (Slot, usize), lengths: SmallVec<[usize; 4]>, strides: SmallVec<[usize; 4]>, to: Range<usize> },
+    /// One number, for rows.
+    Fill { from: Slot, to: Range<usize> },
+    /// Zeros, for sums.
+    Zero(Range<usize>),
+    /// Elements joined.
+    Join { kernel: fn(&[T], [usize; 3], &mut [T]), from: Slot, shape: [usize; 3], to: Range<usize> },
+}
+
+/// Writes the list.
+struct Writer<'a, T: Element> {
+    tape: &'a Inner<T>,
+    ids: &'a [u32],
+    compact: Compact<T>,
+    /// Where the registers of passes begin.
+    registers: usize,
+}
+
+impl<T: Element> Compact<T> {
+    /// The plan in this form, if all of it is small and no memory limit counts every byte.
+    pub(super) fn of(tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Option<Self> {
+        let options = steps.asked().options;
+        let small =
+            |step: &Step| matches!(step, Step::Op { .. }) || matches!(step, Step::Fused(fused) if is_small::<T>(fused));
+        if options.separate || options.limit.is_some() || !steps.steps.iter().all(small) {
+            return None;
+        }
+        let mut length = 0usize;
+        let mut begin = |count: usize| {
+            let at = length;
+            length = length.saturating_add(whole_lines::<T>(count));
+            at
+        };
+        let buffers = steps.buffers.iter().map(|&count| begin(count)).collect();
+        let results = steps.results.iter().map(|&(_, count)| begin(count)).collect();
+        let compact = Compact { work: Vec::new(), buffers, results, length };
+        let mut writer = Writer { tape, ids, registers: length, compact };
+        for step in &steps.steps {
+            if writer.compact.length > MOST_BYTES / size_of::<T>() {
+                return None;
+            }
+            match step {
+                Step::Op { node, inputs, output } => {
+                    let inputs = inputs.iter().map(|&(input, place)| (input, writer.slot(place))).collect();
+                    let to = writer.written(*output, steps.selection.shapes[*node as usize].volume());
+                    writer.compact.work.push(Work::Op { node: *node, inputs, to });
+                }
+                Step::Fused(fused) => writer.fused(fused)?,
+            }
+        }
+        Some(writer.compact).filter(|compact| compact.length <= MOST_BYTES / size_of::<T>())
+    }
+
+    /// Where the values of a place begin that are not the tape's.
+    pub(super) fn start(&self, place: Place) -> usize {
+        match place {
+            Place::Buffer(i) => self.buffers[i as usize],
+            Place::Result(i) => self.results[i as usize],
+            Place::Tape(_) => 0,
+        }
+    }
+}
+
+/// Whether all elements of a group are few.
+fn is_small<T: Element>(fused: &Fused) -> bool {
+    (1..=pass::BLOCK_BYTES.0 / size_of::<T>()).contains(&fused.volume)
+}
+
+/// Elements in whole lines of the cache, one line at least: no two places begin alike.
+fn whole_lines<T>(count: usize) -> usize {
+    let line = 64 / size_of::<T>();
+    count.div_ceil(line).max(1).saturating_mul(line)
+}
+
+impl<T: Element> Writer<'_, T> {
+    fn slot(&self, place: Place) -> Slot {
+        match place {
+            Place::Tape(leaf) => Slot::List(leaf),
+            place => Slot::Memory(self.compact.start(place) as u32),
+        }
+    }
+
+    fn written(&self, place: Place, count: usize) -> Range<usize> {
+        let start = self.compact.start(place);
+        start..start + count
+    }
+
+    /// The place of a register of a pass.
+    fn register(&self, fused: &Fused, register: u16) -> Range<usize> {
+        let start = self.registers + usize::from(register) * whole_lines::<T>(fused.volume);
+        start..start + fused.volume
+    }
+
+    /// The place of sums, behind the registers.
+    fn sums(&self, fused: &Fused, sums: u16) -> Range<usize> {
+        let start = self.register(fused, fused.registers as u16).start;
+        let count = chain::sums::<T>();
+        start + usize::from(sums) * count..start + (usize::from(sums) + 1) * count
+    }
+
+    fn source(&self, fused: &Fused, source: Source) -> Slot {
+        match source {
+            Source::Load(i) => self.slot(fused.loads[i as usize].place),
+            Source::Register(i) => Slot::Memory(self.register(fused, i).start as u32),
+            Source::Store(i) => self.slot(fused.stores[i as usize].1),
+        }
+    }
+
+    fn fused(&mut self, fused: &Fused) -> Option<()> {
+        let end = self.sums(fused, fused.sums as u16).start;
+        self.compact.length = self.compact.length.max(end);
+        if fused.sums > 0 {
+            self.compact.work.push(Work::Zero(self.sums(fused, 0).start..end));
+        }
+        for load in &fused.loads {
+            if let Pattern::Repeat { register, lengths, strides, .. } = &load.pattern {
+                let (from, to) = ((self.slot(load.place), load.volume), self.register(fused, *register));
+                let (lengths, strides) = (lengths.clone(), strides.clone());
+                self.compact.work.push(Work::Repeat { from, lengths, strides, to });
+            }
+        }
+        for &(load, register) in &fused.fills {
+            let from = self.slot(fused.loads[load as usize].place);
+            self.compact.work.push(Work::Fill { from, to: self.register(fused, register) });
+        }
+        for instruction in &fused.instructions {
+            let work = self.instruction(fused, instruction)?;
+            self.compact.work.push(work);
+        }
+        for joined in &fused.joins {
+            if let Some(sums) = joined.sums {
+                let from = Slot::Memory(self.sums(fused, sums).start as u32);
+                let (shape, to) = ([1, chain::sums::<T>(), 1], self.written(joined.place, 1));
+                self.compact.work.push(Work::Join { kernel: reduce::sum, from, shape, to });
+            }
+        }
+        Some(())
+    }
+
+    fn instruction(&self, fused: &Fused, instruction: &Instruction) -> Option<Work<T>> {
+        Some(match instruction {
+            Instruction::Row { sources, target, .. } => {
+                let to = match *target {
+                    Target::Register(i) => self.register(fused, i),
+                    Target::Store(i) => self.written(fused.stores[i as usize].1, fused.volume),
+                };
+                let sources = sources.iter().map(|&source| self.source(fused, source)).collect();
+                Work::Row { row: row(self.tape, self.ids, instruction)?, sources, to }
+            }
+            Instruction::Chain(chain) => Work::Chain(chain.fixed::<T>(fused.volume, |place| match place {
+                chain::Place::None => Slot::Memory(0),
+                chain::Place::Input(i) | chain::Place::Number(i) => self.source(fused, Source::Load(i)),
+                chain::Place::Register(i) => self.source(fused, Source::Register(i)),
+                chain::Place::Output(i) => self.source(fused, Source::Store(i)),
+                chain::Place::Sums(i) => Slot::Memory(self.sums(fused, i).start as u32),
+            })?),
+            Instruction::Join { join, source } => {
+                let joined = &fused.joins[*join as usize];
+                let to = self.written(joined.place, joined.made(fused.volume, fused.volume, chain::sums::<T>()));
+                let (from, shape) = (self.source(fused, *source), joined.shape(fused.volume));
+                Work::Join { kernel: pass::kernel::<T>(joined.join), from, shape, to }
+            }
+        })
+    }
+}
+
+/// What an instruction may read: everything but what it writes.
+struct Readable<'r, T> {
+    lists: &'r [&'r [T]],
+    low: &'r [T],
+    high: &'r [T],
+    /// Where `high` begins.
+    end: usize,
+}
+
+impl<'r, T> Readable<'r, T> {
+    /// The elements that are written, and the others.
+    #[inline(always)]
+    fn split(lists: &'r [&'r [T]], memory: &'r mut [T], written: &Range<usize>) -> (Self, &'r mut [T]) {
+        let (low, rest) = memory.split_at_mut(written.start);
+        let (output, high) = rest.split_at_mut(written.len());
+        (Readable { lists, low, high, end: written.end }, output)
+    }
+
+    #[inline(always)]
+    fn get(&self, from: Slot, count: usize) -> &'r [T] {
+        match from {
+            Slot::List(i) => &self.lists[i as usize][..count],
+            Slot::Memory(at) if (at as usize) < self.low.len() => &self.low[at as usize..][..count],
+            Slot::Memory(at) => &self.high[at as usize - self.end..][..count],
+        }
+    }
+}
+
+impl<T: Element> Run<'_, T> {
+    /// Runs a plan in this form.
+    pub(super) fn run_compact(&self, compact: &Compact<T>, memory: &mut Memory<T>) -> Result<()> {
+        let missing = |missing: Missing| missing.error(self.tape, self.ids, self.steps);
+        let memory = memory.stretch(compact.length).map_err(missing)?;
+        if cfg!(debug_assertions) {
+            // An element that is read before it is written is then seen.
+            memory.fill(T::NAN);
+        }
+        compact.work.iter().try_for_each(|work| self.work(work, memory))
+    }
+
+    #[inline(always)]
+    fn work(&self, work: &Work<T>, memory: &mut [T]) -> Result<()> {
+        match work {
+            Work::Chain(chain) => chain.run(self.leaves, memory),
+            Work::Row { row, sources, to } => {
+                let (readable, output) = Readable::split(self.leaves, memory, to);
+                let mut values: [&[T]; 4] = [&[]; 4];
+                for (value, &from) in values.iter_mut().zip(sources) {
+                    *value = readable.get(from, to.len());
+                }
+                row(&values[..sources.len()], output);
+            }
+            Work::Op { node, inputs, to } => {
+                let (readable, output) = Readable::split(self.leaves, memory, to);
+                let values = |&(input, from): &(u32, Slot)| match from {
+                    // Indices have no values.
+                    Slot::List(i) => (input, self.leaves[i as usize]),
+                    from => (input, readable.get(from, self.steps.selection.shapes[input as usize].volume())),
+                };
+                return self.run_kernel(*node, inputs.iter().map(values), output);
+            }
+            Work::Repeat { from, lengths, strides, to } => {
+                let (readable, output) = Readable::split(self.leaves, memory, to);
+                gather::repeat(readable.get(from.0, from.1), lengths, strides, 0, output);
+            }
+            Work::Fill { from, to } => {
+                let (readable, output) = Readable::split(self.leaves, memory, to);
+                output.fill(readable.get(*from, 1)[0]);
+            }
+            Work::Zero(to) => memory[to.clone()].fill(T::ZERO),
+            Work::Join { kernel, from, shape, to } => {
+                let (readable, output) = Readable::split(self.leaves, memory, to);
+                kernel(readable.get(*from, shape.iter().product()), *shape, output);
+            }
+        }
+        Ok(())
+    }
+}
