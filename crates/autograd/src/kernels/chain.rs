@@ -7,9 +7,21 @@
 use super::lanes::{LaneKernel, Lanes, Vectorised, launch};
 use super::number::Element;
 
-/// What a step does with the tile `t` and its operand `x`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+/// Declares the actions, and for the tests the list of them.
+macro_rules! actions {
+    ($($(#[$text:meta])* $name:ident,)+) => {
+        /// What a step does with the tile `t` and its operand `x`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Action {
+            $($(#[$text])* $name,)+
+        }
+
+        #[cfg(test)]
+        const ACTIONS: &[Action] = &[$(Action::$name),+];
+    };
+}
+
+actions! {
     /// `x`
     Load,
     /// Writes the tile.
@@ -172,6 +184,18 @@ pub const fn sums<T: Element>() -> usize {
     4 * <<T as Vectorised>::V4 as Lanes>::WIDTH
 }
 
+/// The registers of a tile where there are 32 of them.
+const TALL: usize = 16;
+
+/// The registers of a tile where there are 16, and of what is left over.
+const LOW: usize = 4;
+
+/// The elements of the longest tile: blocks of whole tiles leave nothing over.
+#[allow(private_bounds)]
+pub const fn tile<T: Element>() -> usize {
+    TALL * <<T as Vectorised>::V4 as Lanes>::WIDTH
+}
+
 impl Chain {
     /// A chain of steps; none where a step writes what is only read, or sums to no sums.
     pub fn new(list: &[(Action, Place)]) -> Option<Chain> {
@@ -262,14 +286,8 @@ struct Sweep<'a, T> {
 impl<T: Element> LaneKernel<T> for Sweep<'_, T> {
     #[inline(always)]
     fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
-        // The number of vector registers of the machine is a constant of `L`. A few elements are not worth wide tiles.
-        if L::ACROSS < 4 || self.count <= 8 * L::WIDTH && self.count > L::WIDTH {
-            self.tiles::<L, 4>();
-        } else if self.count <= L::WIDTH {
-            self.tiles::<L, 1>();
-        } else {
-            self.tiles::<L, 16>();
-        }
+        // The number of vector registers of the machine is a constant of `L`.
+        if L::ACROSS >= 4 { self.tiles::<L, TALL>() } else { self.tiles::<L, LOW>() }
     }
 }
 
@@ -355,13 +373,24 @@ impl<T: Element> Sweep<'_, T> {
             // SAFETY: the tile ends inside the block.
             unsafe { self.tile::<L, N, false>(tile * N * L::WIDTH, [L::mask(0); N]) };
         }
-        let at = whole * N * L::WIDTH;
-        if at < self.count {
-            let left = self.count - at;
-            let masks = std::array::from_fn(|i| L::mask(left.saturating_sub(i * L::WIDTH).min(L::WIDTH)));
+        let mut at = whole * N * L::WIDTH;
+        while at < self.count {
             // SAFETY: the lanes of the masks end inside the block.
-            unsafe { self.tile::<L, N, true>(at, masks) };
+            at += unsafe { if self.count - at > L::WIDTH { self.part::<L, LOW>(at) } else { self.part::<L, 1>(at) } };
         }
+    }
+
+    /// Runs all steps on what is left from `at` on, at most a tile; how much it may have been.
+    ///
+    /// # Safety
+    /// `at` is inside the block.
+    #[inline(always)]
+    unsafe fn part<L: Lanes<Scalar = T>, const N: usize>(&self, at: usize) -> usize {
+        let left = self.count - at;
+        let masks = std::array::from_fn(|i| L::mask(left.saturating_sub(i * L::WIDTH).min(L::WIDTH)));
+        // SAFETY: the lanes of the masks end inside the block.
+        unsafe { self.tile::<L, N, true>(at, masks) };
+        N * L::WIDTH
     }
 
     /// Runs all steps on the tile that begins at `at`; with `PART`, on the lanes of the masks only.
@@ -440,6 +469,7 @@ impl<T: Element> Sweep<'_, T> {
         tile: impl Fn(usize) -> L::Vector,
     ) {
         let (sums, registers) = (self.table[step.operand as usize], sums::<T>() / L::WIDTH);
+        let ones = [T::ONE; 16];
         for i in 0..N.min(registers) {
             // SAFETY: the caller's promise; the place is taken modulo the number of sums.
             unsafe {
@@ -450,9 +480,7 @@ impl<T: Element> Sweep<'_, T> {
                     let mut x = tile(k);
                     if PART {
                         // The other lanes hold anything.
-                        let mut own = [T::ZERO; 16];
-                        L::store(own.as_mut_ptr(), x);
-                        x = L::load_some(own.as_ptr(), masks[k]);
+                        x = L::choose(L::load_some(ones.as_ptr(), masks[k]), x);
                     }
                     sum = L::add(sum, x);
                     k += registers;

@@ -82,12 +82,12 @@ pub fn run<K: Kernel>(kernel: K) -> K::Output {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,bmi2")]
-fn v4<K: Kernel>(kernel: K) -> K::Output {
+pub(super) fn v4<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<true>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,bmi2")]
-fn v3<K: Kernel>(kernel: K) -> K::Output {
+pub(super) fn v3<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<true>()
 }

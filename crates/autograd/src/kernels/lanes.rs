@@ -1,7 +1,9 @@
 //! One vector register of each instruction set, for the few loops where the compiler does not find the registers
 //! by itself (matrix products, reductions). Everything else is plain Rust, vectorised by the compiler.
 
-use super::dispatch::{self, Kernel, Level};
+#[cfg(target_arch = "x86_64")]
+use super::dispatch::Level;
+use super::dispatch::{self, Kernel};
 use super::number::Number;
 use super::pointwise::Pointwise;
 use std::marker::PhantomData;
@@ -115,13 +117,23 @@ impl<T, K: LaneKernel<T>, L: Lanes<Scalar = T>> Kernel for With<K, L> {
 
 /// Runs a kernel with the widest registers that the machine has.
 #[inline]
+#[cfg(target_arch = "x86_64")]
 pub(crate) fn launch<T: Vectorised, K: LaneKernel<T>>(kernel: K) {
-    // `dispatch::run` looks at the same level, so each `L` meets only the copy compiled for it.
+    // Not by `dispatch::run`, which would compile a copy of each for every instruction set.
     match dispatch::level() {
-        Level::V4 => dispatch::run(With::<K, T::V4>(kernel, PhantomData)),
-        Level::V3 => dispatch::run(With::<K, T::V3>(kernel, PhantomData)),
-        Level::Baseline => dispatch::run(With::<K, T::Baseline>(kernel, PhantomData)),
+        // SAFETY: `level` returns V4 only where the machine has every feature that `v4` enables.
+        Level::V4 => unsafe { dispatch::v4(With::<K, T::V4>(kernel, PhantomData)) },
+        // SAFETY: `level` returns V3 only where the machine has every feature that `v3` enables.
+        Level::V3 => unsafe { dispatch::v3(With::<K, T::V3>(kernel, PhantomData)) },
+        Level::Baseline => With::<K, T::Baseline>(kernel, PhantomData).run::<false>(),
     }
+}
+
+/// Runs a kernel with the registers of the target's baseline.
+#[inline]
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn launch<T: Vectorised, K: LaneKernel<T>>(kernel: K) {
+    dispatch::run(With::<K, T::Baseline>(kernel, PhantomData));
 }
 
 /// `N` numbers in an array: two or four of them are a register of SSE2 or NEON.
@@ -267,6 +279,21 @@ pub(super) mod choice {
         type Baseline = Plain<f64, 2>;
     }
 
+    // Functions of a trait by instructions, or by closures over them.
+    macro_rules! operations {
+        ($($name:ident($($x:ident: $type:ty),*) -> $result:ty = $instruction:expr;)+) => {$(
+            #[inline(always)]
+            fn $name($($x: $type),*) -> $result {
+                // SAFETY: the kernels use these lanes only where the machine has them.
+                #[allow(unused_unsafe)]
+                unsafe {
+                    $instruction($($x),*)
+                }
+            }
+        )+};
+    }
+    pub(in crate::kernels) use operations;
+
     // Operations on values only are unsafe where the compiler does not know that the machine has the instruction;
     // these types are private to the kernels, which name them only inside a branch for that instruction set.
     macro_rules! registers {
@@ -281,64 +308,20 @@ pub(super) mod choice {
                 const ACROSS: usize = $across;
                 const WIDE: usize = $wide;
 
-                #[inline(always)]
-                fn zero() -> $v {
-                    // SAFETY: the kernels use these lanes only where the machine has them.
-                    unsafe { $zero() }
+                operations! {
+                    zero() -> $v = $zero;
+                    splat(x: $t) -> $v = $splat;
+                    mul_add(a: $v, b: $v, c: $v) -> $v = $fma;
+                    add(a: $v, b: $v) -> $v = $add;
+                    mul(a: $v, b: $v) -> $v = $mul;
+                    max(a: $v, b: $v) -> $v = $max;
+                    min(a: $v, b: $v) -> $v = $min;
+                    exchange(v: $v, step: usize) -> $v = $exchange;
+                    blend(a: $v, b: $v, step: usize) -> $v = $blend;
+                    first(v: $v) -> $t = $first;
+                    mask(count: usize) -> $m = $mask;
                 }
-                #[inline(always)]
-                fn splat(x: $t) -> $v {
-                    // SAFETY: as for `zero`.
-                    unsafe { $splat(x) }
-                }
-                #[inline(always)]
-                fn mul_add(a: $v, b: $v, c: $v) -> $v {
-                    // SAFETY: as for `zero`.
-                    unsafe { $fma(a, b, c) }
-                }
-                #[inline(always)]
-                fn add(a: $v, b: $v) -> $v {
-                    // SAFETY: as for `zero`.
-                    unsafe { $add(a, b) }
-                }
-                #[inline(always)]
-                fn mul(a: $v, b: $v) -> $v {
-                    // SAFETY: as for `zero`.
-                    unsafe { $mul(a, b) }
-                }
-                #[inline(always)]
-                fn max(a: $v, b: $v) -> $v {
-                    // SAFETY: as for `zero`.
-                    unsafe { $max(a, b) }
-                }
-                #[inline(always)]
-                fn min(a: $v, b: $v) -> $v {
-                    // SAFETY: as for `zero`.
-                    unsafe { $min(a, b) }
-                }
-                #[inline(always)]
-                fn exchange(v: $v, step: usize) -> $v {
-                    // SAFETY: as for `zero`.
-                    unsafe { $exchange(v, step) }
-                }
-                #[inline(always)]
-                fn blend(a: $v, b: $v, step: usize) -> $v {
-                    // SAFETY: as for `zero`.
-                    unsafe { $blend(a, b, step) }
-                }
-                #[inline(always)]
-                fn first(v: $v) -> $t {
-                    // SAFETY: as for `zero`.
-                    unsafe { $first(v) }
-                }
-                #[inline(always)]
-                fn mask(count: usize) -> $m {
-                    // SAFETY: as for `zero`.
-                    #[allow(unused_unsafe)]
-                    unsafe {
-                        $mask(count)
-                    }
-                }
+
                 #[inline(always)]
                 unsafe fn load(from: *const $t) -> $v {
                     // SAFETY: the caller's promise; the instruction needs no alignment.

@@ -107,7 +107,7 @@ plain!(f64, 2);
 
 #[cfg(target_arch = "x86_64")]
 mod choice {
-    use super::super::lanes::choice::{Ymm, Zmm};
+    use super::super::lanes::choice::{Ymm, Zmm, operations};
     use super::Pointwise;
     use std::arch::x86_64::*;
 
@@ -118,69 +118,18 @@ mod choice {
             impl Pointwise for $lanes {
                 type Truth = $truth;
 
-                #[inline(always)]
-                fn sub(a: $v, b: $v) -> $v {
-                    // SAFETY: the kernels use these lanes only where the machine has them.
-                    unsafe { $sub(a, b) }
-                }
-                #[inline(always)]
-                fn div(a: $v, b: $v) -> $v {
-                    // SAFETY: as for `sub`.
-                    unsafe { $div(a, b) }
-                }
-                #[inline(always)]
-                fn negate(a: $v) -> $v {
-                    // SAFETY: as for `sub`.
-                    unsafe { $negate(a) }
-                }
-                #[inline(always)]
-                fn positive(a: $v) -> $v {
-                    // SAFETY: as for `sub`.
-                    unsafe { $positive(a) }
-                }
-                #[inline(always)]
-                fn above(a: $v, b: $v) -> $v {
-                    // SAFETY: as for `sub`.
-                    unsafe { $above(a, b) }
-                }
-                #[inline(always)]
-                fn choose(mask: $v, a: $v) -> $v {
-                    // SAFETY: as for `sub`.
-                    unsafe { $choose(mask, a) }
-                }
-                #[inline(always)]
-                fn scale(g: $v, d: $v) -> $v {
-                    // SAFETY: as for `sub`.
-                    unsafe { $scale(g, d) }
-                }
-                #[inline(always)]
-                fn suspect(product: $v) -> $truth {
-                    // SAFETY: as for `sub`.
-                    unsafe { $suspect(product) }
-                }
-                #[inline(always)]
-                fn never() -> $truth {
-                    // SAFETY: as for `sub`.
-                    #[allow(unused_unsafe)]
-                    unsafe {
-                        $never
-                    }
-                }
-                #[inline(always)]
-                fn either(a: $truth, b: $truth) -> $truth {
-                    // SAFETY: as for `sub`.
-                    #[allow(unused_unsafe)]
-                    unsafe {
-                        $either(a, b)
-                    }
-                }
-                #[inline(always)]
-                fn any(a: $truth) -> bool {
-                    // SAFETY: as for `sub`.
-                    #[allow(unused_unsafe)]
-                    unsafe {
-                        $any(a)
-                    }
+                operations! {
+                    sub(a: $v, b: $v) -> $v = $sub;
+                    div(a: $v, b: $v) -> $v = $div;
+                    negate(a: $v) -> $v = $negate;
+                    positive(a: $v) -> $v = $positive;
+                    above(a: $v, b: $v) -> $v = $above;
+                    choose(mask: $v, a: $v) -> $v = $choose;
+                    scale(g: $v, d: $v) -> $v = $scale;
+                    suspect(product: $v) -> $truth = $suspect;
+                    never() -> $truth = || $never;
+                    either(a: $truth, b: $truth) -> $truth = $either;
+                    any(a: $truth) -> bool = $any;
                 }
             }
         };

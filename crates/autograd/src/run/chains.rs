@@ -32,9 +32,7 @@ impl Light {
             Light::Sum | Light::Copy => [None; 3],
         }
     }
-}
 
-impl Light {
     /// The step that only sums the product, with one operand or the other in the machine's registers.
     pub(super) fn weighed(self, place: usize) -> Option<Action> {
         match self.actions()[place]? {

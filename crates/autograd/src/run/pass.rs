@@ -32,9 +32,13 @@ const STRETCHES: usize = 4;
 
 /// The elements of a block. They depend on the plan alone, so what is joined block by block does too.
 pub(super) fn block_of<T: Element>(fused: &Fused) -> usize {
-    let streams = fused.registers + fused.loads.len() + fused.stores.len();
+    // What is repeated has a register; one number takes no room.
+    let direct = fused.loads.iter().filter(|load| load.pattern == Pattern::Direct).count();
+    let streams = fused.registers + direct + fused.stores.len();
     let bytes = (CACHE_BYTES / streams.max(1)).clamp(BLOCK_BYTES.0, BLOCK_BYTES.1);
-    let mut block = (bytes & !255) / size_of::<T>();
+    // Whole tiles: a part of one costs a chain as much.
+    let tile = chain::tile::<T>();
+    let mut block = (bytes / size_of::<T>() / tile).max(1) * tile;
     if fused.sums > 0 {
         block = block.min(SUM_STEPS * chain::sums::<T>());
     }
@@ -70,6 +74,8 @@ pub(super) struct Scratch {
     /// From one register to the next.
     stride: usize,
     /// The elements of all registers.
+    registers: usize,
+    /// The same, with the sums of a block that chains keep.
     pub(super) length: usize,
 }
 
@@ -78,7 +84,8 @@ impl Scratch {
         // Whole lines of the cache, and one more: neighbours at a distance of 4096 bytes would be in each other's way.
         let line = 64 / size_of::<T>();
         let stride = block.min(fused.volume).next_multiple_of(line) + line;
-        Scratch { stride, length: stride * fused.registers }
+        let registers = stride * fused.registers;
+        Scratch { stride, registers, length: registers + fused.sums * chain::sums::<T>() }
     }
 }
 
@@ -103,6 +110,7 @@ pub(super) fn cut<'a, T>(slice: &mut &'a mut [T], count: usize) -> &'a mut [T] {
 /// What one thread writes: a stretch of every store.
 struct Stretch<'a, T> {
     start: usize,
+    end: usize,
     stores: SmallVec<[&'a mut [T]; 8]>,
     /// What joins make of the stretch. Blocks do not depend on the threads, so this does not either.
     parts: SmallVec<[&'a mut [T]; 4]>,
@@ -129,38 +137,44 @@ impl<T: Element> Pass<'_, T> {
         mut stores: SmallVec<[&'m mut [T]; 8]>,
         mut parts: SmallVec<[&'m mut [T]; 4]>,
     ) {
-        let block = self.block;
-        let volume = self.fused.volume;
+        let (block, volume) = (self.block, self.fused.volume);
         let threads = if volume < PARALLEL_ELEMENTS { 1 } else { pool::threads().min(volume / block).max(1) };
         if threads == 1 {
-            self.run_stretch(own, Stretch { start: 0, stores, parts }, volume);
+            self.run_stretch(own, Stretch { start: 0, end: volume, stores, parts });
             return;
         }
-        let count = (volume / PARALLEL_ELEMENTS).clamp(threads, STRETCHES * threads);
-        let length = volume.div_ceil(count).next_multiple_of(block);
+        // What is summed together is of one stretch.
+        let unit = self.summed().map(|joined| joined.summed(block)).max().unwrap_or(block);
+        let units = volume.div_ceil(unit);
+        let count = (volume / PARALLEL_ELEMENTS).clamp(threads, STRETCHES * threads).min(units);
         let mut stretches = SmallVec::<[Mutex<Option<Stretch<'_, T>>>; 8]>::new();
-        for start in (0..volume).step_by(length) {
-            let end = (start + length).min(volume);
+        for i in 0..count {
+            let [start, end] = [i, i + 1].map(|i| (units * i / count * unit).min(volume));
             let stores = stores.iter_mut().map(|store| cut(store, end - start)).collect();
             let made = self.fused.joins.iter().map(|joined| joined.made(end - start, block, chain::sums::<T>()));
             let parts = parts.iter_mut().zip(made).map(|(parts, made)| cut(parts, made)).collect();
-            stretches.push(Mutex::new(Some(Stretch { start, stores, parts })));
+            stretches.push(Mutex::new(Some(Stretch { start, end, stores, parts })));
         }
         pool::run(stretches.len(), &|i| {
             let stretch = stretches[i].lock().ok().and_then(|mut stretch| stretch.take());
             if let Some(stretch) = stretch {
-                let end = (stretch.start + length).min(volume);
                 let mut own = Storage::unspecified(self.scratch.length);
-                self.run_stretch(own.make_mut(), stretch, end);
+                self.run_stretch(own.make_mut(), stretch);
             }
         });
     }
 
-    fn run_stretch(&self, memory: &mut [T], mut stretch: Stretch<'_, T>, end: usize) {
-        let start = stretch.start;
+    /// The joins that are sums which chains keep, in the order of these.
+    fn summed(&self) -> impl Iterator<Item = &Joined> {
+        self.fused.joins.iter().filter(|joined| joined.sums.is_some())
+    }
+
+    fn run_stretch(&self, memory: &mut [T], mut stretch: Stretch<'_, T>) {
+        let (start, end) = (stretch.start, stretch.end);
         if start == end {
             return;
         }
+        let (memory, sums) = memory.split_at_mut(self.scratch.registers);
         let mut registers: Registers<'_, T> = SmallVec::new();
         registers.extend(memory.chunks_exact_mut(self.scratch.stride).take(self.fused.registers));
         for &(load, register) in &self.fused.fills {
@@ -172,10 +186,13 @@ impl<T: Element> Pass<'_, T> {
         for low in (start..end).step_by(self.block) {
             let part = Part { low, own: low - start, count: self.block.min(end - low) };
             self.repeat(part, &mut registers, false);
+            sums.fill(T::of(0.0));
             let mut seen = 0;
             for (instruction, row) in self.fused.instructions.iter().zip(self.rows) {
                 match instruction {
-                    Instruction::Chain(chain) => self.run_chain(chain, part, &mut registers, &mut stretch),
+                    Instruction::Chain(chain) => {
+                        self.run_chain(chain, part, &mut registers, &mut stretch.stores, sums);
+                    }
                     Instruction::Row { sources, target, .. } => {
                         if streams {
                             self.prefetch(part, end, (seen, functions), &stretch.stores);
@@ -189,6 +206,17 @@ impl<T: Element> Pass<'_, T> {
                     }
                 }
             }
+            self.add_sums(sums, part, &mut stretch.parts);
+        }
+    }
+
+    /// Adds the sums of a block to their place among the parts.
+    fn add_sums(&self, sums: &[T], part: Part, parts: &mut [&mut [T]]) {
+        let mut sums = sums.chunks_exact(chain::sums::<T>());
+        for (joined, parts) in self.fused.joins.iter().zip(parts).filter(|(joined, _)| joined.sums.is_some()) {
+            let from = part.own / joined.summed(self.block) * chain::sums::<T>();
+            let sums = sums.next().unwrap_or_default();
+            parts[from..][..sums.len()].iter_mut().zip(sums).for_each(|(part, &sum)| *part += sum);
         }
     }
 
@@ -225,23 +253,19 @@ impl<T: Element> Pass<'_, T> {
         chain: &Chain,
         part: Part,
         registers: &mut Registers<'_, T>,
-        Stretch { stores, parts, .. }: &mut Stretch<'_, T>,
+        stores: &mut [&mut [T]],
+        sums: &mut [T],
     ) {
         let Part { low, own, count } = part;
-        let mut sums = SmallVec::<[&mut [T]; 4]>::new();
-        for (joined, parts) in self.fused.joins.iter().zip(parts.iter_mut()).filter(|(joined, _)| joined.sums.is_some())
-        {
-            let from = joined.made(own, self.block, chain::sums::<T>());
-            let own = &mut parts[from..from + chain::sums::<T>()];
-            sums.push(own);
-        }
+        let mut lists = SmallVec::<[&mut [T]; 4]>::new();
+        lists.extend(sums.chunks_exact_mut(chain::sums::<T>()));
         chain.run(&mut chain::Block {
             inputs: self.loads,
             low,
             registers,
             outputs: stores,
             own,
-            sums: &mut sums,
+            sums: &mut lists,
             count,
         });
     }

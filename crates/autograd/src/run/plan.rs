@@ -63,6 +63,12 @@ pub(crate) struct Joined {
     pub(crate) sums: Option<u16>,
 }
 
+/// So many sums there are at least of a group with more blocks: enough for many threads.
+const LEAST_SUMS: usize = 64;
+
+/// Blocks whose sums are added one after the other, at most.
+const MOST_BLOCKS: usize = 16;
+
 impl Joined {
     /// How many elements have to be of one block.
     pub(crate) fn unit([outer, n, inner]: [usize; 3]) -> usize {
@@ -74,11 +80,17 @@ impl Joined {
         self.extent[0] == 1
     }
 
-    /// How many elements some elements of the group become: by chains, so many sums a block as they keep.
+    /// Elements whose sums are added one after the other: those of some blocks, where there are many.
+    pub(crate) fn summed(&self, block: usize) -> usize {
+        let [outer, n, inner] = self.extent;
+        block * (outer * n * inner / block / LEAST_SUMS).clamp(1, MOST_BLOCKS)
+    }
+
+    /// How many elements some elements of the group become: by chains, so many sums as they keep, for some blocks.
     pub(crate) fn made(&self, elements: usize, block: usize, sums: usize) -> usize {
         let [_, n, inner] = self.extent;
         match (self.is_partial(), self.sums) {
-            (true, Some(_)) => elements.div_ceil(block) * sums,
+            (true, Some(_)) => elements.div_ceil(self.summed(block)) * sums,
             (true, None) => elements.div_ceil(block) * inner,
             (false, _) => elements / (n * inner) * inner,
         }

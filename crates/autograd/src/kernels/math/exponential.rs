@@ -25,8 +25,13 @@ pub(super) fn exp_parts<F: Real, const FMA: bool>(x: Pair<F>) -> (F, F) {
 /// `2^n x` for an integer n of up to twice the range of exponents.
 #[inline(always)]
 pub(super) fn scale<F: Real>(x: F, n: F) -> F {
-    let half = nearest(n * F::of(0.5));
-    x * F::exp2i(half) * F::exp2i(n - half)
+    scale_from(x, n, F::HALF_RANGE.copysign(n))
+}
+
+/// `2^n x` as `2^from (2^(n - from) x)`: half the range of exponents at a time, so that the inner product is exact.
+#[inline(always)]
+fn scale_from<F: Real>(x: F, n: F, from: F) -> F {
+    x * F::exp2i(n - from) * F::exp2i(from)
 }
 
 /// `e^x`
@@ -63,10 +68,11 @@ pub fn expm1<F: Real, const FMA: bool>(x: F) -> F {
 #[inline(always)]
 pub fn sigmoid<F: Real, const FMA: bool>(x: F) -> F {
     // With z = e^-|x| nothing overflows, and the left tail z / (1 + z) keeps its relative accuracy.
-    let head = clamp(-x.abs(), F::EXP_MIN, F::of(0.0));
+    let size = -x.abs();
+    let head = if size < F::EXP_MIN { F::EXP_MIN } else { size };
     let (c, n) = exp_parts::<F, FMA>(Pair { head, tail: F::of(0.0) });
     let p = F::of(1.0) + c;
-    let z = scale(p, n);
+    let z = scale_from(p, n, -F::HALF_RANGE);
     let denominator = F::of(1.0) + z;
     let left = x < F::of(0.0);
     let quotient = (if left { z } else { F::of(1.0) }) / denominator;

@@ -60,6 +60,8 @@ pub trait Real:
     const LOG10_E: Pair<Self>;
     /// `pi / 2` as the sum of three floats.
     const HALF_PI: [Self; 3];
+    /// Half the largest exponent.
+    const HALF_RANGE: Self;
     /// Just above this `e^x` overflows; `round(x / ln 2)` is still a legal exponent plus one.
     const EXP_MAX: Self;
     /// Below this `e^x` rounds to zero.
@@ -168,6 +170,7 @@ impl Real for f64 {
     const LOG2_E: Pair<Self> = Pair { head: 1.4426950216293335, tail: 1.9259629911266175e-8 };
     const LOG10_E: Pair<Self> = Pair { head: 0.4342944771051407, tail: 4.798111141615973e-9 };
     const HALF_PI: [Self; 3] = [std::f64::consts::FRAC_PI_2, 6.123233995736766e-17, -1.4973849048591698e-33];
+    const HALF_RANGE: Self = 512.0;
     const EXP_MAX: Self = 709.79;
     const EXP_MIN: Self = -746.0;
     const EXP2_MAX: Self = 1025.0;
@@ -263,6 +266,7 @@ impl Real for f32 {
     const LOG2_E: Pair<Self> = Pair { head: 1.442_382_8, tail: 0.000_312_228_4 };
     const LOG10_E: Pair<Self> = Pair { head: 0.434_204_1, tail: 9.038_034e-5 };
     const HALF_PI: [Self; 3] = [std::f32::consts::FRAC_PI_2, -4.371139e-8, -1.7151245e-15];
+    const HALF_RANGE: Self = 64.0;
     const EXP_MAX: Self = 88.73;
     const EXP_MIN: Self = -104.0;
     const EXP2_MAX: Self = 129.0;

@@ -49,11 +49,48 @@ pub enum Band {
 }
 
 /// The elements that an output is made of: `count` from `start` on; the weight of the first, and that of all others.
-struct Taps {
+struct Taps<T> {
     start: usize,
     count: usize,
-    first: f64,
-    rest: f64,
+    first: T,
+    rest: T,
+}
+
+impl<T: Element> Taps<T> {
+    /// The weight of element `k` of them.
+    #[inline(always)]
+    fn weight(&self, k: usize) -> T {
+        if k == 0 { self.first } else { self.rest }
+    }
+
+    /// The weighted sum of elements, or of rows as long as the output.
+    #[inline(always)]
+    fn gather(&self, x: &[T], y: &mut [T]) {
+        let inner = y.len();
+        if let [y] = y {
+            let taps = x[self.start..self.start + self.count].iter().enumerate();
+            *y = taps.fold(T::ZERO, |sum, (k, &x)| sum + self.weight(k) * x);
+            return;
+        }
+        y.fill(T::ZERO);
+        for k in 0..self.count {
+            let weight = self.weight(k);
+            let from = &x[(self.start + k) * inner..][..inner];
+            y.iter_mut().zip(from).for_each(|(to, &from)| *to += weight * from);
+        }
+    }
+
+    /// The transpose: adds the weighted row to each of them.
+    #[inline(always)]
+    fn scatter(&self, y: &[T], x: &mut [T]) {
+        for k in 0..self.count {
+            let weight = self.weight(k);
+            match (&mut x[(self.start + k) * y.len()..][..y.len()], y) {
+                ([to], [from]) => *to += weight * *from,
+                (to, row) => to.iter_mut().zip(row).for_each(|(to, &from)| *to += weight * from),
+            }
+        }
+    }
 }
 
 impl Band {
@@ -75,24 +112,24 @@ impl Band {
 
     /// Row `j` of the matrix.
     #[inline(always)]
-    fn taps(&self, j: usize) -> Taps {
-        match *self {
+    fn taps<T: Element>(&self, j: usize) -> Taps<T> {
+        let (start, count, first, rest) = match *self {
             Band::Mean { axis, end, padding_counts } => {
                 let (start, count, _) = axis.window(j);
                 let begin = j * axis.stride;
                 let stop = (begin + axis.kernel).min(axis.input + axis.padding + end);
                 let counted = if padding_counts { stop - begin } else { count };
                 let weight = 1.0 / counted.max(1) as f64;
-                Taps { start, count, first: weight, rest: weight }
+                (start, count, weight, weight)
             }
             Band::Covering { input, output } => {
                 let (start, end) = covering(input, output, j);
                 let weight = 1.0 / (end - start) as f64;
-                Taps { start, count: end - start, first: weight, rest: weight }
+                (start, end - start, weight, weight)
             }
             Band::Nearest { input, output } => {
                 let (start, _) = covering(input, output, j);
-                Taps { start, count: 1, first: 1.0, rest: 0.0 }
+                (start, 1, 1.0, 0.0)
             }
             Band::Linear { input, output, align_corners } => {
                 let place = match align_corners {
@@ -102,9 +139,10 @@ impl Band {
                 };
                 let start = (place as usize).min(input - 1);
                 let rest = if start + 1 < input { place - start as f64 } else { 0.0 };
-                Taps { start, count: if rest == 0.0 { 1 } else { 2 }, first: 1.0 - rest, rest }
+                (start, if rest == 0.0 { 1 } else { 2 }, 1.0 - rest, rest)
             }
-        }
+        };
+        Taps { start, count, first: T::of(first), rest: T::of(rest) }
     }
 }
 
@@ -113,8 +151,7 @@ impl Band {
 /// # Panics
 /// Slices shorter than the lengths say.
 pub fn apply<T: Element>(band: &Band, inner: usize, x: &[T], y: &mut [T]) {
-    let (from, to) = (band.input() * inner, band.output() * inner);
-    in_slabs(to, y, |first, count, y| dispatch::run(Apply { band, inner, x: &x[first * from..][..count * from], y }));
+    in_slabs::<T, false>(band, inner, x, y);
 }
 
 /// The transpose: `x[o, k, i] = Σ over j of B[j, k] · y[o, j, i]`.
@@ -122,86 +159,53 @@ pub fn apply<T: Element>(band: &Band, inner: usize, x: &[T], y: &mut [T]) {
 /// # Panics
 /// Slices shorter than the lengths say.
 pub fn transpose<T: Element>(band: &Band, inner: usize, y: &[T], x: &mut [T]) {
-    let (from, to) = (band.output() * inner, band.input() * inner);
-    in_slabs(to, x, |first, count, x| {
-        dispatch::run(Transpose { band, inner, y: &y[first * from..][..count * from], x });
+    in_slabs::<T, true>(band, inner, y, x);
+}
+
+/// The elements of a slab of the input and of the output.
+#[inline(always)]
+fn lengths<const TRANSPOSE: bool>(band: &Band, inner: usize) -> (usize, usize) {
+    let (columns, rows) = (band.input() * inner, band.output() * inner);
+    if TRANSPOSE { (rows, columns) } else { (columns, rows) }
+}
+
+/// Cuts the output into slabs, several to a task.
+fn in_slabs<T: Element, const TRANSPOSE: bool>(band: &Band, inner: usize, input: &[T], output: &mut [T]) {
+    let (from, to) = lengths::<TRANSPOSE>(band, inner);
+    if to == 0 {
+        return;
+    }
+    pool::split(output, (TASK / to).max(1) * to, |start, output| {
+        let input = &input[start / to * from..][..output.len() / to * from];
+        dispatch::run(Slabs::<T, TRANSPOSE> { band, inner, input, output });
     });
 }
 
-/// Cuts the output into slabs of a length, several to a task, and calls `task` with the first one's number, how many there
-/// are, and their elements.
-fn in_slabs<T: Element>(length: usize, output: &mut [T], task: impl Fn(usize, usize, &mut [T]) + Sync) {
-    if length == 0 {
-        return;
-    }
-    let chunk = (TASK / length).max(1) * length;
-    pool::split(output, chunk, |start, part| task(start / length, part.len() / length, part));
-}
-
 /// Some slabs. Rows of the matrix come first, then slabs, so that each row's weights are computed once.
-struct Apply<'a, T> {
+struct Slabs<'a, T, const TRANSPOSE: bool> {
     band: &'a Band,
     inner: usize,
-    x: &'a [T],
-    y: &'a mut [T],
+    input: &'a [T],
+    output: &'a mut [T],
 }
 
-impl<T: Element> Kernel for Apply<'_, T> {
+impl<T: Element, const TRANSPOSE: bool> Kernel for Slabs<'_, T, TRANSPOSE> {
     type Output = ();
 
     #[inline(always)]
     fn run<const FMA: bool>(self) {
-        let Apply { band, inner, x, y } = self;
-        let (from, to) = (band.input() * inner, band.output() * inner);
-        for j in 0..band.output() {
-            let Taps { start, count, first, rest } = band.taps(j);
-            let (first, rest) = (T::of(first), T::of(rest));
-            for (x, y) in x.chunks_exact(from).zip(y.chunks_exact_mut(to)) {
-                if inner == 1 {
-                    let taps = x[start..start + count].iter().enumerate();
-                    y[j] = taps.fold(T::ZERO, |sum, (k, &x)| sum + if k == 0 { first } else { rest } * x);
-                    continue;
-                }
-                let row = &mut y[j * inner..][..inner];
-                row.fill(T::ZERO);
-                for k in 0..count {
-                    let weight = if k == 0 { first } else { rest };
-                    let from = &x[(start + k) * inner..][..inner];
-                    row.iter_mut().zip(from).for_each(|(to, &from)| *to += weight * from);
-                }
-            }
+        let Slabs { band, inner, input, output } = self;
+        let (from, to) = lengths::<TRANSPOSE>(band, inner);
+        if TRANSPOSE {
+            output.fill(T::ZERO);
         }
-    }
-}
-
-/// The same for the transpose.
-struct Transpose<'a, T> {
-    band: &'a Band,
-    inner: usize,
-    y: &'a [T],
-    x: &'a mut [T],
-}
-
-impl<T: Element> Kernel for Transpose<'_, T> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<const FMA: bool>(self) {
-        let Transpose { band, inner, y, x } = self;
-        let (from, to) = (band.output() * inner, band.input() * inner);
-        x.fill(T::ZERO);
         for j in 0..band.output() {
-            let Taps { start, count, first, rest } = band.taps(j);
-            let (first, rest) = (T::of(first), T::of(rest));
-            for (y, x) in y.chunks_exact(from).zip(x.chunks_exact_mut(to)) {
-                let row = &y[j * inner..][..inner];
-                for k in 0..count {
-                    let weight = if k == 0 { first } else { rest };
-                    let to = &mut x[(start + k) * inner..][..inner];
-                    match (to, row) {
-                        ([to], [from]) => *to += weight * *from,
-                        (to, row) => to.iter_mut().zip(row).for_each(|(to, &from)| *to += weight * from),
-                    }
+            let taps = band.taps::<T>(j);
+            for (input, output) in input.chunks_exact(from).zip(output.chunks_exact_mut(to)) {
+                if TRANSPOSE {
+                    taps.scatter(&input[j * inner..][..inner], output);
+                } else {
+                    taps.gather(input, &mut output[j * inner..][..inner]);
                 }
             }
         }

@@ -24,30 +24,39 @@ impl Sheet {
 
 /// What is done with a sheet. A trait and not a closure, since only a function marked `inline(always)` is compiled for the
 /// registers `L`: in a closure every operation on a register would be a call.
-trait Visit<L: Lanes> {
-    fn visit(&mut self, sheet: Sheet);
+trait Visit<T> {
+    fn visit<L: Lanes<Scalar = T>>(&mut self, sheet: Sheet);
 }
 
-/// Visits every sheet: the elements of the window outside, the channels inside. A fold so comes back to a place
-/// of the image only after a while: reading what was written just before at another alignment would wait for memory.
-#[inline(always)]
-fn sheets<L: Lanes>(axes: &[Axis; 3], channels: usize, mut visitor: impl Visit<L>) {
-    let [a, b, c] = axes;
-    let (kernel, positions) = (a.kernel * b.kernel * c.kernel, a.output * b.output * c.output);
-    for k in 0..kernel {
-        let (k0, k1, k2) = (k / (b.kernel * c.kernel), k / c.kernel % b.kernel, k % c.kernel);
-        let (rows, inside) = (b.inside(k1), c.inside(k2));
-        let first = b.place(rows.0, k1).unwrap_or(0) * c.input + c.place(inside.0, k2).unwrap_or(0);
-        for channel in 0..channels {
-            let image = channel * a.input * b.input * c.input;
-            let mut column = (channel * kernel + k) * positions;
-            for p0 in 0..a.output {
-                let sheet = match a.place(p0, k0) {
-                    Some(i0) => Sheet { column, rows, inside, place: image + i0 * b.input * c.input + first },
-                    None => Sheet { column, rows: (0, 0), inside, place: 0 },
-                };
-                visitor.visit(sheet);
-                column += b.output * c.output;
+/// Visits every sheet.
+struct Sheets<'a, V> {
+    axes: &'a [Axis; 3],
+    channels: usize,
+    visitor: V,
+}
+
+impl<T, V: Visit<T>> LaneKernel<T> for Sheets<'_, V> {
+    /// The elements of the window outside, the channels inside. A fold so comes back to a place of the image only after a
+    /// while: reading what was written just before at another alignment would wait for memory.
+    #[inline(always)]
+    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
+        let Sheets { axes: [a, b, c], channels, mut visitor } = self;
+        let (kernel, positions) = (a.kernel * b.kernel * c.kernel, a.output * b.output * c.output);
+        for k in 0..kernel {
+            let (k0, k1, k2) = (k / (b.kernel * c.kernel), k / c.kernel % b.kernel, k % c.kernel);
+            let (rows, inside) = (b.inside(k1), c.inside(k2));
+            let first = b.place(rows.0, k1).unwrap_or(0) * c.input + c.place(inside.0, k2).unwrap_or(0);
+            for channel in 0..channels {
+                let image = channel * a.input * b.input * c.input;
+                let mut column = (channel * kernel + k) * positions;
+                for p0 in 0..a.output {
+                    let sheet = match a.place(p0, k0) {
+                        Some(i0) => Sheet { column, rows, inside, place: image + i0 * b.input * c.input + first },
+                        None => Sheet { column, rows: (0, 0), inside, place: 0 },
+                    };
+                    visitor.visit::<L>(sheet);
+                    column += b.output * c.output;
+                }
             }
         }
     }
@@ -66,26 +75,19 @@ fn lengths(axes: &[Axis; 3], channels: usize) -> (usize, usize) {
 /// Slices shorter than the axes say.
 pub fn unfold<T: Vectorised>(axes: &[Axis; 3], channels: usize, image: &[T], columns: &mut [T]) {
     let (pixels, length) = lengths(axes, channels);
-    launch(Unfold { axes, channels, image: &image[..pixels], columns: &mut columns[..length] });
+    let visitor = Unfold { axes, image: &image[..pixels], columns: &mut columns[..length] };
+    launch(Sheets { axes, channels, visitor });
 }
 
 struct Unfold<'a, T> {
     axes: &'a [Axis; 3],
-    channels: usize,
     image: &'a [T],
     columns: &'a mut [T],
 }
 
-impl<T: Vectorised> LaneKernel<T> for Unfold<'_, T> {
+impl<T: Vectorised> Visit<T> for Unfold<'_, T> {
     #[inline(always)]
-    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
-        sheets::<L>(self.axes, self.channels, self);
-    }
-}
-
-impl<T: Vectorised, L: Lanes<Scalar = T>> Visit<L> for Unfold<'_, T> {
-    #[inline(always)]
-    fn visit(&mut self, sheet: Sheet) {
+    fn visit<L: Lanes<Scalar = T>>(&mut self, sheet: Sheet) {
         let [_, b, c] = self.axes;
         let step = b.stride.saturating_mul(c.input);
         let to = &mut self.columns[sheet.column..sheet.column + b.output * c.output];
@@ -160,26 +162,19 @@ fn clear<T: Vectorised>(to: &mut [T]) {
 pub fn fold<T: Vectorised + std::ops::AddAssign>(axes: &[Axis; 3], channels: usize, columns: &[T], image: &mut [T]) {
     let (pixels, length) = lengths(axes, channels);
     image[..pixels].fill(T::ZERO);
-    launch(Fold { axes, channels, columns: &columns[..length], image: &mut image[..pixels] });
+    let visitor = Fold { axes, columns: &columns[..length], image: &mut image[..pixels] };
+    launch(Sheets { axes, channels, visitor });
 }
 
 struct Fold<'a, T> {
     axes: &'a [Axis; 3],
-    channels: usize,
     columns: &'a [T],
     image: &'a mut [T],
 }
 
-impl<T: Vectorised + std::ops::AddAssign> LaneKernel<T> for Fold<'_, T> {
+impl<T: Vectorised + std::ops::AddAssign> Visit<T> for Fold<'_, T> {
     #[inline(always)]
-    fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
-        sheets::<L>(self.axes, self.channels, self);
-    }
-}
-
-impl<T: Vectorised + std::ops::AddAssign, L: Lanes<Scalar = T>> Visit<L> for Fold<'_, T> {
-    #[inline(always)]
-    fn visit(&mut self, sheet: Sheet) {
+    fn visit<L: Lanes<Scalar = T>>(&mut self, sheet: Sheet) {
         let [_, b, c] = self.axes;
         let step = b.stride.saturating_mul(c.input);
         if sheet.is_padding() {
