@@ -5,6 +5,7 @@ use ndarray::{ArrayD, Dimension, IxDyn};
 use crate::kernels::number::Element;
 use crate::ops::registry::{Sample, Text, spread};
 use crate::ops::samples::widened;
+use crate::tape::var::Var;
 use crate::tensor::{IndexTensor, Shape, Tensor};
 
 /// A use of indices: what it shows, the shape of the operand, the axis, the shape of the indices, the indices.
@@ -47,21 +48,30 @@ fn axis_of((_, shape, axis, _, _): Case) -> usize {
 pub(in crate::ops) const INDEX_SELECT: Text =
     Text::primitive("y[i] = x[indices[i]] along an axis", "g added at the indices, from zeros", "");
 
+/// A sample that reads an operand at indices.
+fn reading<T: Element>(
+    case: Case,
+    function: impl for<'t> Fn(Var<'t, T>, &IndexTensor) -> Var<'t, T> + 'static,
+    reference: impl Fn(&ArrayD<f64>, &ArrayD<usize>) -> ArrayD<f64> + 'static,
+) -> Sample<T> {
+    let ((indices, array), operand) = (indices_of(case), spread(case.1, -2.0, 2.0, 0));
+    Sample::new(case.0, [operand], move |x| function(x[0], &indices), move |x| reference(&x[0], &array))
+}
+
 /// Samples of `index_select`.
 pub(in crate::ops) fn index_select<T: Element>() -> Vec<Sample<T>> {
     widened(&|| {
         let sample = |case: Case| {
-            let ((indices, array), axis) = (indices_of(case), axis_of(case));
-            Sample::new(
-                case.0,
-                [spread(case.1, -2.0, 2.0, 0)],
-                move |x| x[0].index_select(case.2, &indices),
-                move |x| {
-                    let (before, after) = (&x[0].shape()[..axis], &x[0].shape()[axis + 1..]);
+            let axis = axis_of(case);
+            reading(
+                case,
+                move |x, indices| x.index_select(case.2, indices),
+                move |x, array| {
+                    let (before, after) = (&x.shape()[..axis], &x.shape()[axis + 1..]);
                     ArrayD::from_shape_fn([before, array.shape(), after].concat(), |place| {
                         let (before, rest) = place.slice().split_at(axis);
                         let (chosen, after) = rest.split_at(array.ndim());
-                        x[0][&*[before, &[array[chosen]][..], after].concat()]
+                        x[&*[before, &[array[chosen]][..], after].concat()]
                     })
                 },
             )
@@ -76,21 +86,9 @@ pub(in crate::ops) const TAKE: Text =
 
 /// Samples of `take`.
 pub(in crate::ops) fn take<T: Element>() -> Vec<Sample<T>> {
-    widened(&|| {
-        let sample = |case: Case| {
-            let (indices, array) = indices_of(case);
-            Sample::new(
-                case.0,
-                [spread(case.1, -2.0, 2.0, 0)],
-                move |x| x[0].take(&indices),
-                move |x| {
-                    let row: Vec<f64> = x[0].iter().copied().collect();
-                    array.mapv(|index| row[index])
-                },
-            )
-        };
-        ROWS.into_iter().map(sample).collect()
-    })
+    let row = |x: &ArrayD<f64>, place: usize| x.iter().nth(place).copied().unwrap_or(f64::NAN);
+    let reference = move |x: &ArrayD<f64>, array: &ArrayD<usize>| array.mapv(|place| row(x, place));
+    widened(&|| ROWS.into_iter().map(|case| reading(case, |x, indices| x.take(indices), reference)).collect())
 }
 
 /// The place that the index at a position names.
@@ -108,12 +106,11 @@ pub(in crate::ops) const GATHER: Text =
 pub(in crate::ops) fn gather<T: Element>() -> Vec<Sample<T>> {
     widened(&|| {
         let sample = |case: Case| {
-            let ((indices, array), axis) = (indices_of(case), axis_of(case));
-            Sample::new(
-                case.0,
-                [spread(case.1, -2.0, 2.0, 0)],
-                move |x| x[0].gather(case.2, &indices),
-                move |x| ArrayD::from_shape_fn(array.raw_dim(), |place| x[0][named(&place, axis, array[&place])]),
+            let axis = axis_of(case);
+            reading(
+                case,
+                move |x, indices| x.gather(case.2, indices),
+                move |x, array| ArrayD::from_shape_fn(array.raw_dim(), |place| x[named(&place, axis, array[&place])]),
             )
         };
         PLACES.into_iter().map(sample).collect()
