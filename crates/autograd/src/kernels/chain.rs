@@ -72,6 +72,8 @@ actions! {
     Square,
     /// 0 where `t <= 0`, else `t`.
     Positive,
+    /// `t` so many times.
+    Times,
 }
 
 /// Where the operand of a step lies.
@@ -89,9 +91,11 @@ pub enum Place {
     Output(u16),
     /// In sums.
     Sums(u16),
+    /// Nowhere: it is this number.
+    Count(u32),
 }
 
-/// A step as it runs: its operand is a place of the table.
+/// A step as it runs: its operand is a place of the table, or one of the counts.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     action: Action,
@@ -104,6 +108,7 @@ struct Step {
 pub struct Chain {
     steps: Vec<Step>,
     table: Vec<Place>,
+    counts: Vec<f64>,
 }
 
 /// Where a place begins, if all that a chain writes lies in one stretch of memory.
@@ -121,6 +126,7 @@ pub struct Fixed {
     steps: Vec<Step>,
     /// For each place of the table where it begins, and its elements.
     slots: Vec<(Slot, u32)>,
+    counts: Vec<f64>,
     count: usize,
 }
 
@@ -142,7 +148,7 @@ impl Fixed {
                 }
             });
         }
-        launch(Sweep { steps: &self.steps, table: &table, count: self.count });
+        launch(Sweep { steps: &self.steps, table: &table, counts: &self.counts, count: self.count });
     }
 }
 
@@ -199,7 +205,7 @@ pub const fn tile<T: Element>() -> usize {
 impl Chain {
     /// A chain of steps; none where a step writes what is only read, or sums to no sums.
     pub fn new(list: &[(Action, Place)]) -> Option<Chain> {
-        let (mut steps, mut table) = (Vec::with_capacity(list.len()), Vec::<Place>::new());
+        let (mut steps, mut table, mut counts) = (Vec::with_capacity(list.len()), Vec::<Place>::new(), Vec::new());
         for (i, &(action, place)) in list.iter().enumerate() {
             let weighed = matches!(action, Action::SumMultiply | Action::SumScale | Action::SumScaleBy);
             if weighed && !list.get(i + 1).is_some_and(|next| next.0 == Action::Sum) {
@@ -209,10 +215,16 @@ impl Chain {
                 (Action::Store, place) => matches!(place, Place::Register(_) | Place::Output(_)),
                 (Action::Sum, place) => matches!(place, Place::Sums(_)),
                 (Action::Negate | Action::Square | Action::Positive, place) => place == Place::None,
-                (_, place) => !matches!(place, Place::None | Place::Sums(_)),
+                (Action::Times, place) => matches!(place, Place::Count(_)),
+                (_, place) => !matches!(place, Place::None | Place::Sums(_) | Place::Count(_)),
             };
             if !fits {
                 return None;
+            }
+            if let Place::Count(count) = place {
+                counts.push(f64::from(count));
+                steps.push(Step { action, number: false, operand: u16::try_from(counts.len() - 1).ok()? });
+                continue;
             }
             let known = table.iter().position(|&known| known == place);
             let operand = known.unwrap_or_else(|| {
@@ -225,14 +237,14 @@ impl Chain {
                 operand: u16::try_from(operand).ok()?,
             });
         }
-        Some(Chain { steps, table })
+        Some(Chain { steps, table, counts })
     }
 
     /// The chain over `count` elements in fixed places; none where it writes to a list.
     pub fn fixed<T: Element>(&self, count: usize, mut slot: impl FnMut(Place) -> Slot) -> Option<Fixed> {
         let elements = u32::try_from(count).ok()?;
         let length = |&place: &Place| match place {
-            Place::None => 0,
+            Place::None | Place::Count(_) => 0,
             Place::Number(_) => 1,
             Place::Sums(_) => sums::<T>() as u32,
             Place::Input(_) | Place::Register(_) | Place::Output(_) => elements,
@@ -241,7 +253,7 @@ impl Chain {
         let writes = |step: &&Step| matches!(step.action, Action::Store | Action::Sum);
         let fits = |step: &Step| matches!(slots[step.operand as usize].0, Slot::Memory(_));
         let all = self.steps.iter().filter(writes).all(fits);
-        all.then(|| Fixed { steps: self.steps.clone(), slots, count })
+        all.then(|| Fixed { steps: self.steps.clone(), slots, counts: self.counts.clone(), count })
     }
 
     /// Whether there are no steps.
@@ -255,7 +267,7 @@ impl Chain {
     /// If an operand is missing or shorter than the block.
     pub fn run<T: Element>(&self, block: &mut Block<'_, '_, '_, '_, T>) {
         let table = self.table(block);
-        launch(Sweep { steps: &self.steps, table: &table, count: block.count });
+        launch(Sweep { steps: &self.steps, table: &table, counts: &self.counts, count: block.count });
     }
 
     /// Where the block begins in each place.
@@ -264,7 +276,7 @@ impl Chain {
         let mut table = smallvec::SmallVec::<[*mut T; 32]>::new();
         for &place in &self.table {
             table.push(match place {
-                Place::None => std::ptr::null_mut(),
+                Place::None | Place::Count(_) => std::ptr::null_mut(),
                 Place::Input(i) => block.inputs[i as usize][block.low..block.low + count].as_ptr().cast_mut(),
                 Place::Number(i) => block.inputs[i as usize][..1].as_ptr().cast_mut(),
                 Place::Register(i) => block.registers[i as usize][..count].as_mut_ptr(),
@@ -280,6 +292,7 @@ struct Sweep<'a, T> {
     steps: &'a [Step],
     /// Where the block begins in each place; checked to have `count` elements, or what the place says.
     table: &'a [*mut T],
+    counts: &'a [f64],
     count: usize,
 }
 
@@ -449,6 +462,12 @@ impl<T: Element> Sweep<'_, T> {
                 Action::Positive => {
                     for i in 0..N {
                         tile[i] = L::positive(tile[i]);
+                    }
+                }
+                Action::Times => {
+                    let count = L::splat(T::of(self.counts[step.operand as usize]));
+                    for i in 0..N {
+                        tile[i] = L::mul(tile[i], count);
                     }
                 }
             }

@@ -39,6 +39,7 @@ fn meaning<T: Element>(action: Action, t: T, x: T) -> T {
         }
         Negate => -t,
         Square => t * t,
+        Times => T::of(5.0) * t,
         Positive => {
             if t <= T::ZERO {
                 T::ZERO
@@ -69,7 +70,7 @@ fn sweep<T: Element, L: Lanes<Scalar = T>>(chain: &Chain, block: &mut Block<'_, 
             LaneKernel::run::<L, FMA>(self.0);
         }
     }
-    let sweep = Sweep { steps: &chain.steps, table: &table, count };
+    let sweep = Sweep { steps: &chain.steps, table: &table, counts: &chain.counts, count };
     crate::kernels::dispatch::run(At::<T, L>(sweep, std::marker::PhantomData));
 }
 
@@ -85,7 +86,7 @@ fn every_action<T: Element>(run: Runner<T>) {
         let (first, second) = (values::<T>(length + 3, 1), values::<T>(length + 3, 12));
         let number = [T::of(0.7)];
         let inputs: [&[T]; 3] = [&first, &second, &number];
-        let places = [Place::Input(1), Place::Number(2), Place::None];
+        let places = [Place::Input(1), Place::Number(2), Place::None, Place::Count(5)];
         let mut tried =
             ACTIONS.iter().filter(|action| matches!(action, Store | Sum | SumMultiply | SumScale | SumScaleBy)).count();
         for (&action, place) in ACTIONS.iter().flat_map(|action| places.map(|place| (action, place))) {
@@ -250,6 +251,8 @@ fn a_chain_writes_only_what_may_be_written() {
     assert!(Chain::new(&[(Sum, Place::Register(0))]).is_none());
     assert!(Chain::new(&[(Add, Place::Sums(0))]).is_none());
     assert!(Chain::new(&[(Add, Place::None)]).is_none());
+    assert!(Chain::new(&[(Add, Place::Count(2))]).is_none());
+    assert!(Chain::new(&[(Times, Place::Input(0))]).is_none());
     assert!(Chain::new(&[(SumScale, Place::Input(0)), (Store, Place::Output(0))]).is_none());
     assert!(Chain::new(&[]).is_some_and(|chain| chain.is_empty()));
 }

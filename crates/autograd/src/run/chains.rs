@@ -5,7 +5,7 @@ use std::any::TypeId;
 use super::program::Writer;
 use super::select::{Number, Tag};
 use super::simplify::repeated;
-use crate::kernels::chain::Action;
+use crate::kernels::chain::{Action, Place};
 use crate::ops::{
     Difference, Greater, Less, Maximum, Minimum, Negate, Product, Quotient, Relu, Scaled, Select, Square, Sum2,
 };
@@ -22,6 +22,8 @@ pub(super) enum Light {
     Sum,
     /// Only repeated, but wanted outside.
     Copy,
+    /// So many times its operand.
+    Times(u32),
 }
 
 impl Light {
@@ -30,7 +32,13 @@ impl Light {
             Light::Row(actions) => actions,
             Light::Choose => [Some(Action::Choose), Some(Action::Keep), None],
             Light::Sum | Light::Copy => [None; 3],
+            Light::Times(_) => [None, None, Some(Action::Times)],
         }
+    }
+
+    /// The operand of an action that no member is read for.
+    pub(super) fn place(self) -> Place {
+        if let Light::Times(count) = self { Place::Count(count) } else { Place::None }
     }
 
     /// The step that only sums the product, with one operand or the other in the machine's registers.
@@ -69,6 +77,7 @@ pub(super) fn light(writer: &Writer<'_, '_>, position: usize) -> Option<Light> {
     let (selection, simplified) = (writer.placer.selection, writer.placer.simplified);
     match selection.tags[writer.kernel.nodes[position] as usize] {
         Tag::Broadcast => Some(Light::Copy),
+        Tag::Times(count) => Some(Light::Times(count)),
         Tag::Join(Join::Sum, 0, _) if is_whole(writer, position) => Some(Light::Sum),
         Tag::Row(row) if row == TypeId::of::<Select>() => {
             let operands = &writer.operands[position];

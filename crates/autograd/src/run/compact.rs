@@ -188,7 +188,7 @@ impl<T: Element> Writer<'_, T> {
                 Work::Row { row: row(self.tape, self.ids, instruction)?, sources, to }
             }
             Instruction::Chain(chain) => Work::Chain(chain.fixed::<T>(fused.volume, |place| match place {
-                chain::Place::None => Slot::Memory(0),
+                chain::Place::None | chain::Place::Count(_) => Slot::Memory(0),
                 chain::Place::Input(i) | chain::Place::Number(i) => self.source(fused, Source::Load(i)),
                 chain::Place::Register(i) => self.source(fused, Source::Register(i)),
                 chain::Place::Output(i) => self.source(fused, Source::Store(i)),

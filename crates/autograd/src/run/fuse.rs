@@ -79,7 +79,7 @@ fn postpone(selection: &Selection, simplified: &Simplified, times: &mut [u32]) {
 
 /// Whether a node has an element for each element of its group, computed from those at the same place.
 pub(crate) fn is_elementwise(tag: Tag) -> bool {
-    matches!(tag, Tag::Row(_) | Tag::Broadcast)
+    matches!(tag, Tag::Row(_) | Tag::Broadcast | Tag::Times(_))
 }
 
 fn is_join(tag: Tag) -> bool {

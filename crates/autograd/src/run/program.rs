@@ -373,7 +373,7 @@ impl<'p, 'a> Writer<'p, 'a> {
             _ => {
                 self.load(first);
                 self.keep(operands.len() as u32);
-                self.steps.extend(alone.map(|action| (action, Place::None)));
+                self.steps.extend(alone.map(|action| (action, light.place())));
             }
         }
         self.finish(position);

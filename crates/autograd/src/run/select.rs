@@ -32,6 +32,8 @@ pub(crate) enum Tag {
     /// Elements of the input joined along axes that lie side by side, as `[outer, n, inner]` along the middle one: the
     /// number of axes, without those of length 1, that are outer, and of those that are joined.
     Join(Join, u8, u8),
+    /// The input so many times: the sum of the input repeated, over the axes along which it was.
+    Times(u32),
     /// Any other op: run by its own kernel.
     Op,
 }
@@ -97,10 +99,17 @@ pub(crate) struct Selector {
     waiting: Vec<u32>,
 }
 
+impl Options {
+    /// Whether nodes may be replaced by what equals them, of whatever op.
+    fn simplifies(self) -> bool {
+        !self.literal && !self.separate
+    }
+}
+
 impl Selector {
     /// Selects what the outputs need and is not there yet.
     pub(crate) fn select<T: Element>(&mut self, tape: &Inner<T>, outputs: &[u32], options: Options) {
-        self.mark(tape, outputs);
+        self.mark(tape, outputs, options);
         let Selector { selection, ids, local, constants, .. } = self;
         selection.clear();
         constants.clear();
@@ -109,13 +118,13 @@ impl Selector {
             let node = &tape.nodes[id as usize];
             local[id as usize].1 = place as u32;
             selection.starts.push(selection.inputs.len() as u32);
-            let mut tag = tag_of(tape, id);
+            let mut tag = tag_of(tape, id, options);
             if let Some(value) = constant(tape, id, tag, constants).filter(|_| !options.literal) {
                 constants.push((id, value.to_f64()));
                 tag = number(value);
             }
             if !matches!(tag, Tag::Value | Tag::Number(_) | Tag::Indices) {
-                selection.inputs.extend(read_by(tape, node).map(|input| local[input as usize].1));
+                selection.inputs.extend(read_by(tape, node, options).map(|input| local[input as usize].1));
             }
             if options.keep && node.checkpoint != 0 {
                 selection.dropped.push(place as u32);
@@ -128,7 +137,7 @@ impl Selector {
     }
 
     /// Lists the needed nodes in ascending order.
-    fn mark<T: Element>(&mut self, tape: &Inner<T>, outputs: &[u32]) {
+    fn mark<T: Element>(&mut self, tape: &Inner<T>, outputs: &[u32], options: Options) {
         self.round = self.round.wrapping_add(1);
         if self.round == 0 {
             self.local.clear();
@@ -146,7 +155,7 @@ impl Selector {
             self.local[id as usize].0 = self.round;
             self.ids.push(id);
             if tape.values[id as usize].is_none() {
-                self.waiting.extend(read_by(tape, &tape.nodes[id as usize]));
+                self.waiting.extend(read_by(tape, &tape.nodes[id as usize], options));
             }
         }
         self.ids.sort_unstable();
@@ -154,27 +163,49 @@ impl Selector {
 }
 
 /// The nodes that the kernel of a node reads: its inputs, or what lies through them.
-fn read_by<'a, T: Element>(tape: &'a Inner<T>, node: &'a Node<T>) -> impl Iterator<Item = u32> + 'a {
-    let through = |operand: usize| matches!(&node.kind, Kind::Op(op) if op.reads_through(operand));
+fn read_by<'a, T: Element>(tape: &'a Inner<T>, node: &'a Node<T>, options: Options) -> impl Iterator<Item = u32> + 'a {
+    let times = options.simplifies() && times(tape, node).is_some();
+    let through = move |operand: usize| times || matches!(&node.kind, Kind::Op(op) if op.reads_through(operand));
     node.inputs.iter().enumerate().map(move |(operand, &input)| match through(operand) {
         true => tape.nodes[input as usize].inputs[0],
         false => input,
     })
 }
 
-fn tag_of<T: Element>(tape: &Inner<T>, id: u32) -> Tag {
-    let kind = &tape.nodes[id as usize].kind;
-    match kind {
+fn tag_of<T: Element>(tape: &Inner<T>, id: u32, options: Options) -> Tag {
+    let node = &tape.nodes[id as usize];
+    match &node.kind {
         Kind::Indices(_) => Tag::Indices,
         Kind::Scalar(value) => number(*value),
         Kind::Op(op) if tape.values[id as usize].is_none() => match op.row() {
             Some(row) => Tag::Row(row.id),
             None if op.is_view() => Tag::View,
             None if op.is_broadcast() => Tag::Broadcast,
-            None => join_of(tape, id, &**op).unwrap_or(Tag::Op),
+            None => {
+                let times = times(tape, node).filter(|_| options.simplifies());
+                times.map(Tag::Times).or_else(|| join_of(tape, id, &**op)).unwrap_or(Tag::Op)
+            }
         },
         _ => Tag::Value,
     }
+}
+
+/// How often the sum of a repeated operand has each of its elements, if it is taken over just the axes along which it was
+/// repeated.
+fn times<T: Element>(tape: &Inner<T>, node: &Node<T>) -> Option<u32> {
+    let (Kind::Op(op), &[input]) = (&node.kind, &node.inputs[..]) else { return None };
+    let (join, axes) = op.joins()?;
+    let repeated = &tape.nodes[input as usize];
+    let Kind::Op(broadcast) = &repeated.kind else { return None };
+    if join != Join::Sum || !broadcast.is_broadcast() || repeated.shape.volume() == 0 {
+        return None;
+    }
+    let (whole, own) = (&repeated.shape, &tape.nodes[*repeated.inputs.first()? as usize].shape);
+    let new = whole.len() - own.len();
+    let is_repeated = |axis: usize| axis < new || own[axis - new] != whole[axis];
+    let fits = |axis: usize| whole[axis] == 1 || axes.contains(&axis) == is_repeated(axis);
+    let count = u32::try_from(whole.volume() / own.volume()).ok()?;
+    (0..whole.len()).all(fits).then_some(count)
 }
 
 fn number<T: Element>(value: T) -> Tag {

@@ -142,3 +142,44 @@ fn numbers_of_numbers() {
     assert_eq!(third.value().expect("a value").as_slice(), [1.0 / 3.0]);
     assert_eq!(run(&tape, &[x * third], true).0[0].as_slice(), [0.5, -2.0 / 3.0]);
 }
+
+/// A shape with 0 to 3 axes, which of them an operand is repeated along, how many axes it does not have at all, and the axes
+/// to sum over.
+fn repeated() -> impl Strategy<Value = (Vec<usize>, Vec<bool>, usize, Vec<bool>)> {
+    let axis = (1usize..4, any::<bool>(), any::<bool>());
+    (prop::collection::vec(axis, 0..4), 0usize..3).prop_map(|(axes, missing)| {
+        let part = |get: fn(&(usize, bool, bool)) -> bool| axes.iter().map(get).collect::<Vec<_>>();
+        let (repeated, other) = (part(|axis| axis.1), part(|axis| axis.2));
+        let missing = repeated.iter().take_while(|&&repeated| repeated).count().min(missing);
+        // Mostly just the axes along which it is repeated.
+        let summed = if axes.len() == 3 && axes[0].0 == 3 { other } else { repeated.clone() };
+        (axes.iter().map(|axis| axis.0).collect(), repeated, missing, summed)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The sum of a repeated operand, with and without the rule: values, and derivatives to the second order.
+    #[test]
+    fn sums_of_broadcasts((shape, repeated, missing, summed) in repeated(), keep in any::<bool>()) {
+        let own: Vec<usize> = shape.iter().zip(&repeated).map(|(&n, &repeated)| if repeated { 1 } else { n }).collect();
+        let own = &own[missing..];
+        let values: Vec<f64> = (0..own.iter().product::<usize>()).map(|i| (i as f64 + 0.3).sin()).collect();
+        let axes: Vec<isize> = (0..shape.len()).filter(|&axis| summed[axis]).map(|axis| axis as isize).collect();
+        let tape = Tape::new();
+        let x = tape.input(Tensor::from(&values[..]).reshape(own).expect("a shape"));
+        let y = x.square().expand(&shape[..]).sum_axes(&axes, keep).square();
+        let [gx] = y.sum().grad([x]);
+        let [hx] = gx.square().sum().grad([x]);
+        let ((with, fewer), (without, more)) = (run(&tape, &[y, gx, hx], true), run(&tape, &[y, gx, hx], false));
+        for (with, without) in with.iter().zip(&without) {
+            prop_assert_eq!(with.shape(), without.shape());
+            for (a, b) in with.as_slice().iter().zip(without.as_slice()) {
+                prop_assert!((a - b).abs() <= 1e-12 * b.abs(), "{} and {}", a, b);
+            }
+        }
+        let applies = shape.iter().zip(&repeated).any(|(&n, &repeated)| repeated && n > 1) && summed == repeated;
+        prop_assert!(if applies { fewer < more } else { fewer <= more }, "{} and {} nodes", fewer, more);
+    }
+}
