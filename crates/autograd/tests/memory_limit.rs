@@ -5,7 +5,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use wengert_autograd::kernels::pool::set_threads;
-use wengert_autograd::{ErrorKind, Param, Replay, Result, Tape, Tensor, Var, plan_counters};
+use wengert_autograd::{Conv, ErrorKind, Param, Replay, Result, Tape, Tensor, Var, plan_counters};
 
 thread_local! {
     static NOW: Cell<usize> = const { Cell::new(0) };
@@ -262,5 +262,23 @@ fn memory_that_cannot_be_had() -> Result<()> {
     let tape = Tape::<f64>::new();
     let error = tape.input(Tensor::from([2.0])).expand([1 << 61]).value().expect_err("beyond what is addressed");
     assert_eq!((error.kind(), error.op_name()), (ErrorKind::Shape, Some("expand")));
+    Ok(())
+}
+
+#[test]
+fn columns_that_cannot_be_had() -> Result<()> {
+    // One element and much padding: operands and result are small beside the windows laid side by side.
+    let (length, tape) = (1 << 23, Tape::<f32>::new());
+    let (x, w) = (tape.input(Tensor::from([2.0]).reshape([1, 1, 1])?), tape.input(Tensor::zeros([1, 1, length])));
+    let y = x.conv1d(w, Conv::new().padding(length));
+    let error = y.value().expect_err("more than any machine has");
+    assert_eq!((error.kind(), error.op_name()), (ErrorKind::Memory, Some("conv1d")));
+    assert!(
+        error.to_string().starts_with("conv1d: the 281475043819520 bytes that it needs cannot be had at "),
+        "{error}"
+    );
+    // The thread's memory is as good as before.
+    let small = tape.input(Tensor::from([3.0, 4.0]).reshape([1, 1, 2])?);
+    assert_eq!(x.conv1d(small, Conv::new().padding(1)).value()?.as_slice(), [8.0, 6.0]);
     Ok(())
 }

@@ -17,15 +17,21 @@ pub fn strided<T: Copy>(input: &[T], shape: &[usize], strides: &[usize], offset:
             1 => row.copy_from_slice(&input[start..start + n]),
             _ => row.iter_mut().enumerate().for_each(|(i, to)| *to = input[start + i * stride]),
         }
-        for axis in (0..outer.len()).rev() {
-            position[axis] += 1;
-            start += strides[axis];
-            if position[axis] < outer[axis] {
-                break;
-            }
-            start -= strides[axis] * position[axis];
-            position[axis] = 0;
+        advance(&mut position, outer, strides, &mut start);
+    }
+}
+
+/// Goes on to the next place along some axes, the last of them fastest, and from the last place to the first.
+#[inline(always)]
+fn advance(position: &mut [usize], lengths: &[usize], strides: &[usize], at: &mut usize) {
+    for axis in (0..lengths.len()).rev() {
+        position[axis] += 1;
+        *at += strides[axis];
+        if position[axis] < lengths[axis] {
+            break;
         }
+        *at -= strides[axis] * position[axis];
+        position[axis] = 0;
     }
 }
 
@@ -51,15 +57,7 @@ pub fn repeat<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start:
             _ => to.iter_mut().enumerate().for_each(|(i, to)| *to = input[row + (within + i) * stride]),
         }
         (written, within) = (written + count, 0);
-        for axis in (0..outer.len()).rev() {
-            position[axis] += 1;
-            row += strides[axis];
-            if position[axis] < outer[axis] {
-                break;
-            }
-            row -= strides[axis] * position[axis];
-            position[axis] = 0;
-        }
+        advance(&mut position, outer, strides, &mut row);
     }
 }
 

@@ -258,16 +258,7 @@ impl<T> Shared<T> {
 /// Cuts `output` into chunks of `chunk` elements (the last may be shorter) and calls `task` with the start and the
 /// elements of each, on several threads. The cuts do not depend on the number of threads.
 pub fn split<T: Send>(output: &mut [T], chunk: usize, task: impl Fn(usize, &mut [T]) + Sync) {
-    let (length, chunk) = (output.len(), chunk.max(1));
-    let base = Shared(output.as_mut_ptr());
-    run(length.div_ceil(chunk), &|index| {
-        let start = index * chunk;
-        let count = chunk.min(length - start);
-        // SAFETY: each index is run once, the ranges of different indices are disjoint and inside `output`, and
-        // `output` stays borrowed until `run` returns.
-        let part = unsafe { std::slice::from_raw_parts_mut(base.pointer().add(start), count) };
-        task(start, part);
-    });
+    split_each([output], chunk, |start, [part]| task(start, part));
 }
 
 /// As [`split`], for several slices of one length that are cut at the same places: the task is given the start and the
@@ -277,19 +268,8 @@ pub fn split_each<T: Send, const N: usize>(
     chunk: usize,
     task: impl Fn(usize, [&mut [T]; N]) + Sync,
 ) {
-    let length = slices.iter().map(|slice| slice.len()).min().unwrap_or(0);
-    let chunk = chunk.max(1);
-    let bases = slices.map(|slice| Shared(slice.as_mut_ptr()));
-    run(length.div_ceil(chunk), &|index| {
-        let start = index * chunk;
-        let count = chunk.min(length - start);
-        let parts = std::array::from_fn(|i| {
-            // SAFETY: each index is run once, the ranges of different indices are disjoint and inside every slice; the
-            // slices are distinct, and stay borrowed until `run` returns.
-            unsafe { std::slice::from_raw_parts_mut(bases[i].pointer().add(start), count) }
-        });
-        task(start, parts);
-    });
+    let rows = slices.first().map_or(0, |slice| slice.len());
+    split_rows(slices, [1; N], chunk, rows, task);
 }
 
 /// As [`split_each`], for several groups of `N` slices each, laid end to end: `task` is given the number of a group, the
@@ -352,8 +332,8 @@ pub fn split_rows<T: Send, const N: usize>(
         let start = index * chunk;
         let count = chunk.min(rows - start);
         let parts = std::array::from_fn(|k| {
-            // SAFETY: as for `split_each`: each slice has `rows` rows of its width, and the rows of different indices are
-            // apart.
+            // SAFETY: each slice has `rows` rows of its width; each index is run once, and the rows of different indices are
+            // apart; the slices are distinct, and stay borrowed until `run` returns.
             unsafe { std::slice::from_raw_parts_mut(bases[k].pointer().add(start * widths[k]), count * widths[k]) }
         });
         task(start, parts);

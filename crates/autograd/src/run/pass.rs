@@ -155,13 +155,18 @@ impl<T: Element> Pass<'_, T> {
             let parts = parts.iter_mut().zip(made).map(|(parts, made)| cut(parts, made)).collect();
             stretches.push(Mutex::new(Some(Stretch { start, end, stores, parts })));
         }
+        let take = |stretch: &Mutex<Option<_>>| stretch.lock().ok().and_then(|mut stretch| stretch.take());
         pool::run(stretches.len(), &|i| {
-            let stretch = stretches[i].lock().ok().and_then(|mut stretch| stretch.take());
-            if let Some(stretch) = stretch {
-                let mut own = Storage::unspecified(self.scratch.length);
+            if let Some(mut own) = Storage::try_unspecified(self.scratch.length)
+                && let Some(stretch) = take(&stretches[i])
+            {
                 self.run_stretch(own.make_mut(), stretch);
             }
         });
+        // What a thread had no memory for.
+        for stretch in stretches.iter().filter_map(take) {
+            self.run_stretch(own, stretch);
+        }
     }
 
     /// The joins that are sums which chains keep, in the order of these.

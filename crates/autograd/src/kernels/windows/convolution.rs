@@ -3,10 +3,11 @@
 //! Image by image the windows are laid side by side in memory that stays near the core, and the rest is one matrix
 //! product. Images are shared out to threads. Sums over images have a fixed tree, so no number of threads changes a bit.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use super::axis::Axis;
 use super::columns::{fold, unfold};
+pub use super::scratch::NoMemory;
 use super::scratch::{self, Purpose};
 use crate::kernels::gemm::{TooShort, View, matmul};
 use crate::kernels::number::Element;
@@ -72,15 +73,46 @@ impl Geometry {
         self.axes.iter().all(Axis::is_identity)
     }
 
-    /// Calls `body` with the columns of a group of an image.
-    fn with_columns<T: Element, R>(&self, image: &[T], body: impl FnOnce(&[T]) -> R) -> R {
+    /// The elements of the columns of a group of an image.
+    fn columns(&self) -> usize {
+        self.window().saturating_mul(self.positions())
+    }
+
+    /// Multiplies the columns of a group of an image.
+    fn with_columns<T: Element>(
+        &self,
+        image: &[T],
+        multiply: impl FnOnce(&[T]) -> Result<(), TooShort>,
+    ) -> Result<(), Failure> {
         if self.is_plain() {
-            return body(image);
+            return Ok(multiply(image)?);
         }
-        scratch::with(Purpose::Columns, self.window() * self.positions(), |columns: &mut [T]| {
+        let done = scratch::with(Purpose::Columns, self.columns(), |columns: &mut [T]| {
             unfold(&self.axes, self.inputs, image, columns);
-            body(columns)
-        })
+            multiply(columns)
+        });
+        Ok(done??)
+    }
+}
+
+/// Why there is no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// An operand has too few elements.
+    TooShort(TooShort),
+    /// The columns, or the sums of parts, would be too much.
+    NoMemory(NoMemory),
+}
+
+impl From<TooShort> for Failure {
+    fn from(short: TooShort) -> Self {
+        Failure::TooShort(short)
+    }
+}
+
+impl From<NoMemory> for Failure {
+    fn from(memory: NoMemory) -> Self {
+        Failure::NoMemory(memory)
     }
 }
 
@@ -92,27 +124,27 @@ fn check(lengths: [(&'static str, usize, usize); 3]) -> Result<(), TooShort> {
     }
 }
 
-/// Collects whether any product in a parallel loop failed.
+/// Collects whether any image in a parallel loop failed.
 #[derive(Default)]
-struct Outcome(AtomicBool);
+struct Outcome(Mutex<Option<Failure>>);
 
 impl Outcome {
-    fn note(&self, done: Result<(), TooShort>) {
-        if done.is_err() {
-            self.0.store(true, Relaxed);
+    fn note(&self, done: Result<(), Failure>) {
+        if let Err(failure) = done {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
         }
     }
 
-    fn done(self) -> Result<(), TooShort> {
-        if self.0.into_inner() { Err(TooShort { operand: "out" }) } else { Ok(()) }
+    fn done(self) -> Result<(), Failure> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 }
 
 /// `y[n, o, p] = Σ over c, k of x[n, c, place of k in window p] · w[o, c, k]`.
 ///
 /// # Errors
-/// [`TooShort`] if an operand has too few elements.
-pub fn forward<T: Element>(g: &Geometry, batch: usize, x: &[T], w: &[T], y: &mut [T]) -> Result<(), TooShort> {
+/// Operands that are too short; memory that cannot be had.
+pub fn forward<T: Element>(g: &Geometry, batch: usize, x: &[T], w: &[T], y: &mut [T]) -> Result<(), Failure> {
     let (image, weight, result) = (g.image(), g.weight(), g.result());
     let count = batch * g.groups;
     check([("a", x.len(), count * image), ("b", w.len(), g.groups * weight), ("out", y.len(), count * result)])?;
@@ -122,9 +154,8 @@ pub fn forward<T: Element>(g: &Geometry, batch: usize, x: &[T], w: &[T], y: &mut
         let x = &x[start / result.max(1) * image..];
         for (i, y) in y.chunks_exact_mut(result.max(1)).enumerate() {
             let w = View::rows(&w[i * weight..], sizes[2]);
-            g.with_columns(&x[i * image..][..image], |columns| {
-                outcome.note(matmul(sizes, w, View::rows(columns, sizes[1]), y, false));
-            });
+            let multiply = |columns: &[T]| matmul(sizes, w, View::rows(columns, sizes[1]), y, false);
+            outcome.note(g.with_columns(&x[i * image..][..image], multiply));
         }
     });
     outcome.done()
@@ -133,8 +164,8 @@ pub fn forward<T: Element>(g: &Geometry, batch: usize, x: &[T], w: &[T], y: &mut
 /// `x[n, c, i] = Σ over o and all (p, k) at place i of y[n, o, p] · w[o, c, k]`: the transpose of [`forward`] by `x`.
 ///
 /// # Errors
-/// [`TooShort`] if an operand has too few elements.
-pub fn to_input<T: Element>(g: &Geometry, batch: usize, y: &[T], w: &[T], x: &mut [T]) -> Result<(), TooShort> {
+/// Operands that are too short; memory that cannot be had.
+pub fn to_input<T: Element>(g: &Geometry, batch: usize, y: &[T], w: &[T], x: &mut [T]) -> Result<(), Failure> {
     let (image, weight, result) = (g.image(), g.weight(), g.result());
     let count = batch * g.groups;
     check([("a", y.len(), count * result), ("b", w.len(), g.groups * weight), ("out", x.len(), count * image)])?;
@@ -146,13 +177,15 @@ pub fn to_input<T: Element>(g: &Geometry, batch: usize, y: &[T], w: &[T], x: &mu
             let w = View::transposed(&w[i * weight..], sizes[0]);
             let y = View::rows(&y[i * result..], sizes[1]);
             if g.is_plain() {
-                outcome.note(matmul(sizes, w, y, x, false));
+                outcome.note(matmul(sizes, w, y, x, false).map_err(Failure::from));
                 continue;
             }
-            scratch::with(Purpose::Columns, sizes[0] * sizes[1], |columns: &mut [T]| {
-                outcome.note(matmul(sizes, w, y, columns, false));
+            let done = scratch::with(Purpose::Columns, g.columns(), |columns: &mut [T]| {
+                matmul(sizes, w, y, columns, false)?;
                 fold(&g.axes, g.inputs, columns, x);
+                Ok(())
             });
+            outcome.note(done.map_err(Failure::from).flatten());
         }
     });
     outcome.done()
@@ -161,8 +194,8 @@ pub fn to_input<T: Element>(g: &Geometry, batch: usize, y: &[T], w: &[T], x: &mu
 /// `w[o, c, k] = Σ over n, p of x[n, c, place of k in window p] · y[n, o, p]`: the transpose of [`forward`] by `w`.
 ///
 /// # Errors
-/// [`TooShort`] if an operand has too few elements.
-pub fn to_weight<T: Element>(g: &Geometry, batch: usize, x: &[T], y: &[T], w: &mut [T]) -> Result<(), TooShort> {
+/// Operands that are too short; memory that cannot be had.
+pub fn to_weight<T: Element>(g: &Geometry, batch: usize, x: &[T], y: &[T], w: &mut [T]) -> Result<(), Failure> {
     let (count, whole) = (batch * g.groups, g.groups * g.weight());
     check([("a", x.len(), count * g.image()), ("b", y.len(), count * g.result()), ("out", w.len(), whole)])?;
     if batch == 0 || whole == 0 {
@@ -173,7 +206,7 @@ pub fn to_weight<T: Element>(g: &Geometry, batch: usize, x: &[T], y: &[T], w: &m
     let each = batch.div_ceil(most);
     let parts = batch.div_ceil(each);
     let outcome = Outcome::default();
-    scratch::with(Purpose::Sums, parts * whole, |sums: &mut [T]| {
+    scratch::with(Purpose::Sums, parts.saturating_mul(whole), |sums: &mut [T]| {
         pool::split(sums, whole, |start, sum| {
             let first = start / whole * each;
             let images = first..(first + each).min(batch);
@@ -181,7 +214,7 @@ pub fn to_weight<T: Element>(g: &Geometry, batch: usize, x: &[T], y: &[T], w: &m
         });
         join(sums, whole, parts);
         turn(g, &sums[..whole], w);
-    });
+    })?;
     outcome.done()
 }
 
@@ -201,9 +234,8 @@ fn add_images<T: Element>(
         for (i, sum) in sum.chunks_exact_mut(weight).enumerate() {
             let at = n * g.groups + i;
             let y = View::transposed(&y[at * result..][..result], sizes[2]);
-            g.with_columns(&x[at * image..][..image], |columns| {
-                outcome.note(matmul(sizes, View::rows(columns, sizes[2]), y, sum, count > 0));
-            });
+            let multiply = |columns: &[T]| matmul(sizes, View::rows(columns, sizes[2]), y, sum, count > 0);
+            outcome.note(g.with_columns(&x[at * image..][..image], multiply));
         }
     }
 }

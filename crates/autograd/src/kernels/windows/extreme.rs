@@ -134,20 +134,27 @@ fn search_plane<T: Element, const WITH: bool>(windows: &[Windows; 3], x: &[T], m
             let padded = axes.map(reach);
             if (0..3).all(|i| axes[i].padding == 0 && padded[i] <= axes[i].input) {
                 let lengths = axes.map(|axis| axis.input);
-                return dispatch::run(Even::<_, _, WITH> { axes: &axes, lengths, padded: x, x, visit });
+                return dispatch::run(Even::<_, _, WITH> { axes: &axes, lengths, padded: x, x, visit: &mut visit });
             }
-            scratch::with(Purpose::Columns, padded.iter().product(), |room: &mut [T]| {
+            let length = padded.iter().fold(1, |product: usize, &length| product.saturating_mul(length));
+            let done = scratch::with(Purpose::Columns, length, |room: &mut [T]| {
                 pad(&axes, padded, x, room);
-                dispatch::run(Even::<_, _, WITH> { axes: &axes, lengths: padded, padded: room, x, visit });
+                dispatch::run(Even::<_, _, WITH> { axes: &axes, lengths: padded, padded: room, x, visit: &mut visit });
             });
-        }
-        _ => {
-            let [a, b, c] = windows.map(|windows| windows.output());
-            for window in 0..a * b * c {
-                let p = [window / (b * c), window / c % b, window % c];
-                visit(search_window(windows, x, p, window));
+            if done.is_err() {
+                search_windows(windows, x, visit);
             }
         }
+        _ => search_windows(windows, x, visit),
+    }
+}
+
+/// The same, element by element.
+fn search_windows<T: Element>(windows: &[Windows; 3], x: &[T], mut visit: impl FnMut(Found<T>)) {
+    let [a, b, c] = windows.map(|windows| windows.output());
+    for window in 0..a * b * c {
+        let p = [window / (b * c), window / c % b, window % c];
+        visit(search_window(windows, x, p, window));
     }
 }
 

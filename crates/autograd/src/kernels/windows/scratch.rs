@@ -24,8 +24,30 @@ pub(super) enum Purpose {
     Sums,
 }
 
+/// Memory that cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoMemory {
+    /// How much.
+    pub bytes: usize,
+}
+
+impl std::fmt::Display for NoMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the {} bytes that it needs cannot be had", self.bytes)
+    }
+}
+
+impl std::error::Error for NoMemory {}
+
 /// Calls `body` with `length` elements whose values are unspecified.
-pub(super) fn with<T: Element, R>(purpose: Purpose, length: usize, body: impl FnOnce(&mut [T]) -> R) -> R {
+///
+/// # Errors
+/// Memory that cannot be had.
+pub(super) fn with<T: Element, R>(
+    purpose: Purpose,
+    length: usize,
+    body: impl FnOnce(&mut [T]) -> R,
+) -> Result<R, NoMemory> {
     let cell = match purpose {
         Purpose::Columns => &COLUMNS,
         Purpose::Sums => &SUMS,
@@ -34,6 +56,9 @@ pub(super) fn with<T: Element, R>(purpose: Purpose, length: usize, body: impl Fn
     let needed = length.div_ceil(size_of::<Line>() / size_of::<T>());
     if lines.len() < needed {
         lines.clear();
+        if lines.try_reserve_exact(needed).is_err() {
+            return Err(NoMemory { bytes: length.saturating_mul(size_of::<T>()) });
+        }
         lines.resize(needed, Line([0; 8]));
     }
     // SAFETY: the lines are initialised, have room for `length` elements and are aligned to 64 bytes; an `Element` is f32
@@ -43,5 +68,5 @@ pub(super) fn with<T: Element, R>(purpose: Purpose, length: usize, body: impl Fn
     if lines.len() <= MOST {
         cell.set(lines);
     }
-    result
+    Ok(result)
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::kernels::windows::Axis;
-use crate::kernels::windows::convolution::{self, Geometry};
+use crate::kernels::windows::convolution::{self, Failure, Geometry};
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
 use crate::tape::var::Var;
 use crate::tensor::Shape;
@@ -93,8 +93,13 @@ impl<T: Element> Op<T> for Convolution {
             Form::Input => convolution::to_input(&self.geometry, batch, a, b, output),
             Form::Weight => convolution::to_weight(&self.geometry, batch, a, b, output),
         };
-        // Operands that were too short would be a mistake of the shape rule.
-        done.map_err(|short| Error::new(ErrorKind::Shape, "an operand has too few elements").caused_by(short))
+        done.map_err(|failure| match failure {
+            // This would be a mistake of the shape rule.
+            Failure::TooShort(short) => {
+                Error::new(ErrorKind::Shape, "an operand has too few elements").caused_by(short)
+            }
+            Failure::NoMemory(memory) => Error::new(ErrorKind::Memory, memory.to_string()),
+        })
     }
 
     fn flops(&self, inputs: &[&Shape], _: &Shape) -> usize {
