@@ -24,7 +24,8 @@ type Loss<M, B, T> = dyn for<'t> Fn(&M, &'t Tape<T>, &B) -> Var<'t, T>;
 /// uses as labels, is that of the batch of each step. Everything else must be the same in every step: the second step is
 /// recorded too and compared with the first, so that a number of the first batch that went into the formula by way of
 /// plain Rust code is an error and never a stale value. Decisions by values go through
-/// [`Var::decide`](wengert_autograd::Var::decide) and are checked in every step.
+/// [`Var::decide`](wengert_autograd::Var::decide) and are checked in every step. An op of one's own has no data, or is
+/// shared ([`Tape::custom_shared`](wengert_autograd::Tape::custom_shared)): otherwise nobody can tell whether it is the same.
 ///
 /// ```
 /// use wengert_autograd::{Param, Tape, Tensor};
