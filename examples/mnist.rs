@@ -3,6 +3,7 @@
 //! `cargo run --release --example mnist -- --help` lists the options.
 
 use std::fmt::Display;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -75,7 +76,7 @@ impl Mlp {
     }
 }
 
-fn run(options: &Options) -> Result<()> {
+fn run(options: &Options, out: &mut impl Write) -> Result<()> {
     let (train, test) = match &options.data {
         Some(folder) => data::Mnist::open(folder)?,
         None => data::mnist()?,
@@ -111,9 +112,10 @@ fn run(options: &Options) -> Result<()> {
         let accuracy = model.accuracy(&test)?;
         match options.json {
             true => {
-                println!(r#"{{"epoch":{epoch},"loss":{loss:.6},"test_accuracy":{accuracy:.4},"seconds":{seconds:.3}}}"#)
+                let numbers = format!(r#""loss":{loss:.6},"test_accuracy":{accuracy:.4},"seconds":{seconds:.3}"#);
+                writeln!(out, r#"{{"epoch":{epoch},{numbers}}}"#)?;
             }
-            false => println!("epoch {epoch:2}   loss {loss:.4}   test accuracy {accuracy:.4}   {seconds:.2} s"),
+            false => writeln!(out, "epoch {epoch:2}   loss {loss:.4}   test accuracy {accuracy:.4}   {seconds:.2} s")?,
         }
     }
     if let Some(path) = &options.save {
@@ -121,33 +123,33 @@ fn run(options: &Options) -> Result<()> {
     }
     let accuracy = model.accuracy(&test)?;
     match options.json {
-        true => println!(r#"{{"test_accuracy":{accuracy:.4},"training_seconds":{training_seconds:.3}}}"#),
+        true => writeln!(out, r#"{{"test_accuracy":{accuracy:.4},"training_seconds":{training_seconds:.3}}}"#)?,
         false => {
-            draw(&model, &test)?;
-            println!("test accuracy: {accuracy:.4}");
+            draw(&model, &test, out)?;
+            writeln!(out, "test accuracy: {accuracy:.4}")?;
         }
     }
     Ok(())
 }
 
 /// Four test images side by side, and below each what it shows and what the model reads.
-fn draw(model: &Mlp, test: &ImageSet) -> Result<()> {
+fn draw(model: &Mlp, test: &ImageSet, out: &mut impl Write) -> Result<()> {
     // One character shows 2 x 2 pixels: bit 0 is the one at the top left, bit 3 the one at the bottom right.
     const QUARTERS: [char; 16] = [' ', '▘', '▝', '▀', '▖', '▌', '▞', '▛', '▗', '▚', '▐', '▜', '▄', '▙', '▟', '█'];
     let images = test.batch(&[0, 1, 2, 3])?;
     let ink = |image: usize, y: usize, x: usize| usize::from(images.inputs.as_slice()[784 * image + 28 * y + x] > 0.4);
-    println!();
+    writeln!(out)?;
     for y in (0..28).step_by(2) {
         let row = |i| -> String {
             let character = |x| ink(i, y, x) + 2 * ink(i, y, x + 1) + 4 * ink(i, y + 1, x) + 8 * ink(i, y + 1, x + 1);
             (0..28).step_by(2).map(|x| QUARTERS[character(x)]).collect()
         };
-        println!("{}", [0, 1, 2, 3].map(row).join("     ").trim_end());
+        writeln!(out, "{}", [0, 1, 2, 3].map(row).join("     ").trim_end())?;
     }
     let labels = images.targets.as_slice().iter().zip(model.predict(&images.inputs)?);
     let labels: Vec<String> =
         labels.map(|(label, read)| format!("{:14}", format!("  is {label}, read {read}"))).collect();
-    println!("{}\n", labels.join("     ").trim_end());
+    writeln!(out, "{}\n", labels.join("     ").trim_end())?;
     Ok(())
 }
 
@@ -192,6 +194,11 @@ fn number<N: FromStr<Err: Display>>(parser: &mut lexopt::Parser, flag: &str) -> 
     text.parse().map_err(|error| format!("{flag} {text}: {error}").into())
 }
 
+fn is_broken_pipe(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    cause.is_some_and(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
 fn main() -> ExitCode {
     let options = match options() {
         Ok(Some(options)) => options,
@@ -204,8 +211,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    match run(&options) {
+    match run(&options, &mut std::io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
+        // Who read the results has read enough of them.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE

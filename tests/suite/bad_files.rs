@@ -145,6 +145,56 @@ fn state_dicts() -> Result<()> {
     Ok(())
 }
 
+/// Files cut off anywhere, with bytes changed, appended or claimed: an error that names the file, or a model of the same
+/// shapes where only numbers were hit.
+#[test]
+fn damaged_files() -> Result<()> {
+    let path = std::env::temp_dir().join(format!("wengert-damaged-{}.safetensors", std::process::id()));
+    nn::save(&Mlp::new(3, 4, 2, 1), &path)?;
+    let whole = std::fs::read(&path)?;
+    let header = 8 + u64::from_le_bytes(whole[..8].try_into().expect("8 bytes")) as usize;
+    let mut files: Vec<Vec<u8>> = (0..whole.len()).step_by(7).map(|length| whole[..length].to_vec()).collect();
+    files.push([&whole[..], &[0; 4]].concat());
+    for length in [0, 1, header as u64 - 7, 1 << 31, u64::MAX - 7, u64::MAX] {
+        files.push([&length.to_le_bytes(), &whole[8..]].concat());
+    }
+    for claim in [
+        r#"{"first.weight":{"dtype":"F32","shape":[4294967296,4294967296,4294967296],"data_offsets":[0,0]}}"#,
+        r#"{"first.weight":{"dtype":"F32","shape":[1,18446744073709551615],"data_offsets":[0,18446744073709551612]}}"#,
+        r#"{"first.weight":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#,
+        r#"{"first.weight":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]}}"#,
+        r#"{"first.weight":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#,
+        "{}",
+        "",
+    ] {
+        files.push([&(claim.len() as u64).to_le_bytes(), claim.as_bytes(), &[0; 4]].concat());
+    }
+    let certain = files.len();
+    // The header is text: most changes make it another one that does not fit.
+    files.extend((0..2000).map(|i| {
+        let (mut damaged, place) = (whole.clone(), (i * 2_654_435_761) % header);
+        damaged[place] ^= 1 << (i % 8);
+        damaged
+    }));
+    let mut refused = 0;
+    for (i, file) in files.iter().enumerate() {
+        std::fs::write(&path, file)?;
+        let mut model = Mlp::new(3, 4, 2, 2);
+        let before = model.state_dict();
+        match nn::load(&mut model, &path) {
+            Ok(()) => assert!(i >= certain, "file {i} is whole"),
+            Err(error) => {
+                refused += 1;
+                assert!(error.to_string().contains(&path.display().to_string()), "{error}");
+                assert_eq!(model.state_dict(), before, "{error}");
+            }
+        }
+    }
+    std::fs::remove_file(&path)?;
+    assert!(refused > certain + 1000, "only {refused} of {} files", files.len());
+    Ok(())
+}
+
 #[test]
 fn options_of_optimisers() -> Result<()> {
     let mut model = Param::new(Tensor::from([1.0f32, 2.0]));

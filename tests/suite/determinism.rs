@@ -8,13 +8,13 @@ use wengert::prelude::*;
 /// The number of threads belongs to the process.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn bits(tensors: impl IntoIterator<Item = Tensor>) -> Vec<u32> {
+pub(crate) fn bits(tensors: impl IntoIterator<Item = Tensor>) -> Vec<u32> {
     let bits = |tensor: Tensor| tensor.as_slice().iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     tensors.into_iter().flat_map(bits).collect()
 }
 
 /// What a computation gives with 1, 2, 3 and 8 threads, which must be the same.
-fn with_every_number_of_threads(compute: impl Fn() -> Result<Vec<u32>>) -> Result<()> {
+pub(crate) fn with_every_number_of_threads(compute: impl Fn() -> Result<Vec<u32>>) -> Result<()> {
     let _guard = ONE_AT_A_TIME.lock();
     wengert::set_threads(1);
     assert_eq!(wengert::threads(), 1);
@@ -32,7 +32,7 @@ fn with_every_number_of_threads(compute: impl Fn() -> Result<Vec<u32>>) -> Resul
 }
 
 /// The weights after some steps with dropout.
-fn trained(sizes: [usize; 3], batch: usize, steps: u64, seed: u64) -> Result<Vec<u32>> {
+pub(crate) fn trained(sizes: [usize; 3], batch: usize, steps: u64, seed: u64) -> Result<Vec<u32>> {
     let mut model = Mlp::new(sizes[0], sizes[1], sizes[2], 7).dropout(0.3);
     let mut optimizer = Adam::new(1e-2);
     for step in 0..steps {

@@ -126,6 +126,48 @@ fn only_the_same_op_is_the_same_node() -> Result<()> {
     Ok(())
 }
 
+/// `y = x³`, without data.
+#[derive(Debug)]
+struct Cube;
+
+/// `y = x⁴`, without data.
+#[derive(Debug)]
+struct Fourth;
+
+macro_rules! power {
+    ($op:ident, $power:literal) => {
+        impl CustomOp<f64> for $op {
+            fn name(&self) -> &str {
+                "power"
+            }
+            fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+                Ok(inputs[0].clone())
+            }
+            fn forward(&self, inputs: &[ArrayViewD<f64>], out: ArrayViewMutD<f64>) -> Result<()> {
+                Zip::from(out).and(&inputs[0]).for_each(|y, x| *y = x.powi($power));
+                Ok(())
+            }
+            fn pullback<'t>(&self, x: &[Var<'t, f64>], _: Var<'t, f64>, g: Var<'t, f64>) -> Pullback<'t, f64> {
+                Pullback::one(f64::from($power) * g * x[0].powi($power - 1))
+            }
+        }
+    };
+}
+power!(Cube, 3);
+power!(Fourth, 4);
+
+#[test]
+fn ops_of_a_type_without_data_are_the_same() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.input([2.0, 3.0]);
+    let (a, b, c) = (tape.custom(Cube, &[x]), tape.custom(Cube, &[x]), tape.custom(Fourth, &[x]));
+    assert_eq!(tape.len(), 3);
+    let [a, b, c, ga, gc] = tape.eval([a, b, c, a.sum().grad([x])[0], c.sum().grad([x])[0]])?;
+    assert_eq!((a.as_slice(), b.as_slice(), c.as_slice()), (&[8.0, 27.0][..], &[8.0, 27.0][..], &[16.0, 81.0][..]));
+    assert_eq!((ga.as_slice(), gc.as_slice()), (&[12.0, 27.0][..], &[32.0, 108.0][..]));
+    Ok(())
+}
+
 #[test]
 fn an_op_of_one_own_is_printed_and_blamed() {
     let tape = Tape::new();

@@ -96,6 +96,16 @@ fn a_profile_of_what_cannot_run_is_an_error() {
 }
 
 #[test]
+fn a_profile_of_nothing_takes_no_time() -> Result<()> {
+    let tape = Tape::<f32>::new();
+    let profile = tape.profile([tape.input(Tensor::ones([2]))])?;
+    assert_eq!(profile.seconds(), [0.0; 0]);
+    assert!(profile.to_string().contains("\n0.00 us on "), "{profile}");
+    assert!(profile.to_json().contains("\"seconds\":0.0,"), "{}", profile.to_json());
+    Ok(())
+}
+
+#[test]
 fn the_machine_is_measured_once() {
     let peak = wengert_autograd::kernels::peak::peak::<f32>();
     assert!(peak.flops > 1e6 && peak.flops.is_finite(), "{peak:?}");

@@ -1,45 +1,11 @@
 //! Memory limits: what a plan says it takes at most is what it takes, a limit changes no bit, and a limit that cannot be
 //! met is an error.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
 
+use counting::peak_of_tensors;
 use wengert_autograd::kernels::pool::set_threads;
 use wengert_autograd::{Conv, ErrorKind, Param, Replay, Result, Tape, Tensor, Var, plan_counters};
-
-thread_local! {
-    static NOW: Cell<usize> = const { Cell::new(0) };
-    static PEAK: Cell<usize> = const { Cell::new(0) };
-}
-
-/// Counts the bytes of tensors, which alone are aligned to 64 bytes, on each thread.
-struct Counting;
-
-// SAFETY: passes everything on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        let pointer = unsafe { System.alloc(layout) };
-        if layout.align() >= 64 && !pointer.is_null() {
-            let _ = NOW.try_with(|now| {
-                now.set(now.get() + layout.size());
-                PEAK.set(PEAK.get().max(now.get()));
-            });
-        }
-        pointer
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        if layout.align() >= 64 {
-            let _ = NOW.try_with(|now| now.set(now.get().saturating_sub(layout.size())));
-        }
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// What is taken beyond what the plan says: nothing on one thread but the rounding of sizes to 64 bytes.
 const OVERHEAD: usize = 4096;
@@ -63,11 +29,9 @@ fn run(limit: Option<usize>, length: usize, formula: fn(Var<'_, f64>) -> Var<'_,
         let loss = formula(x);
         let gx = loss.grad([x])[0];
         let plan = tape.plan([loss, gx])?;
-        let before = NOW.get();
-        PEAK.set(before);
-        let gradients = loss.backward()?;
-        let measured = PEAK.get() - before;
-        let values = vec![loss.value()?, gradients.wrt(x).expect("a gradient").clone()];
+        let (gradients, measured) = peak_of_tensors(|| loss.backward());
+        let values = vec![loss.value()?, gradients?.wrt(x).expect("a gradient").clone()];
+        let measured = usize::try_from(measured).expect("no less than before");
         let (printed, recomputed, text) = (plan.peak_bytes(), plan.recomputed(), plan.to_string());
         Ok(Outcome { values, printed, measured, recomputed, text })
     };
@@ -184,27 +148,22 @@ fn a_tape_of_another_limit_has_another_plan() -> Result<()> {
     Ok(())
 }
 
+/// Ten values, each made of the one before.
+fn ten(tape: &Tape<f64>) -> Vec<Var<'_, f64>> {
+    let x = tape.input(Tensor::from_fn([1000], |i| i as f64 / 1000.0));
+    let values = (0..10).scan(x, |y, _| {
+        *y = y.softmax(0) + x;
+        Some(*y)
+    });
+    values.collect()
+}
+
 #[test]
 fn values_that_are_not_kept_are_computed_when_they_are_asked_for() -> Result<()> {
-    let tape = Tape::<f64>::new();
-    tape.memory_limit(3 * 8000 + 100);
-    let x = tape.input(Tensor::from_fn([1000], |i| i as f64 / 1000.0));
-    let values: Vec<Var<'_, f64>> = (0..10)
-        .scan(x, |y, _| {
-            *y = y.softmax(0) + x;
-            Some(*y)
-        })
-        .collect();
-    let last = values[9].value()?;
-    let free = Tape::<f64>::new();
-    let x = free.input(Tensor::from_fn([1000], |i| i as f64 / 1000.0));
-    let expected: Vec<Var<'_, f64>> = (0..10)
-        .scan(x, |y, _| {
-            *y = y.softmax(0) + x;
-            Some(*y)
-        })
-        .collect();
-    assert_eq!(last, expected[9].value()?);
+    let (lean, free) = (Tape::new(), Tape::new());
+    lean.memory_limit(3 * 8000 + 100);
+    let (values, expected) = (ten(&lean), ten(&free));
+    assert_eq!(values[9].value()?, expected[9].value()?);
     for (value, expected) in values.iter().zip(&expected) {
         assert_eq!(value.value()?, expected.value()?);
     }

@@ -284,26 +284,46 @@ fn fewest_runs(length: usize, snapshots: usize, known: &mut Vec<Vec<Option<usize
     runs
 }
 
-fn counted<'t>(x: &[Var<'t>], [runs, recorded]: [&Cell<usize>; 2]) -> Vec<Var<'t>> {
-    let count = if x[0].is_constant() { runs } else { recorded };
-    count.set(count.get() + 1);
-    vec![x[0].sin()]
+/// The sine of the sine and so on of 0.5, with its derivative, and how often a step was run and recorded for them.
+struct Sines {
+    value: f64,
+    slope: f64,
+    runs: usize,
+    recorded: usize,
+}
+
+fn sines(snapshots: usize, steps: usize) -> Sines {
+    let (runs, recorded) = (Cell::new(0), Cell::new(0));
+    let tape = Tape::new();
+    let x = tape.var(0.5);
+    let end = checkpointed_loop_within(
+        snapshots,
+        &[x],
+        &[],
+        steps,
+        |_, x, _| {
+            let count = if x[0].is_constant() { &runs } else { &recorded };
+            count.set(count.get() + 1);
+            vec![x[0].sin()]
+        },
+        |x, _| x[0],
+    );
+    let end = end.expect("one state");
+    let slope = end.backward().wrt(x);
+    Sines { value: end.value(), slope, runs: runs.get(), recorded: recorded.get() }
 }
 
 #[test]
 fn no_schedule_of_checkpoints_runs_fewer_steps() {
     let known = &mut vec![vec![None; 8]; 62];
     for (snapshots, steps) in (1..8).flat_map(|snapshots| (0..60).map(move |steps| (snapshots, steps))) {
-        let (runs, recorded) = (Cell::new(0), Cell::new(0));
         let tape = Tape::new();
         let x = tape.var(0.5);
-        let counts = [&runs, &recorded];
-        let end = checkpointed_loop_within(snapshots, &[x], &[], steps, |_, x, _| counted(x, counts), |x, _| x[0]);
-        let end = end.expect("one state");
         let direct = (0..steps).fold(x, |x, _| x.sin());
-        assert_eq!((end.value(), end.backward().wrt(x)), (direct.value(), direct.backward().wrt(x)));
-        assert_eq!(recorded.get(), steps);
-        assert_eq!(runs.get(), fewest_runs(steps + 1, snapshots, known), "{snapshots} {steps}");
+        let sines = sines(snapshots, steps);
+        assert_eq!((sines.value, sines.slope), (direct.value(), direct.backward().wrt(x)));
+        assert_eq!(sines.recorded, steps);
+        assert_eq!(sines.runs, fewest_runs(steps + 1, snapshots, known), "{snapshots} {steps}");
     }
 }
 
@@ -315,14 +335,9 @@ fn checkpoints_of_long_loops_run_as_often_as_stated() {
         (1000, 501_500, 2 * 501_501 - 1002), // the most steps for two runs each: 1002 · 1001 / 2
         (3, 34, 4 * 35 - 35),                // 7! / (4! 3!)
     ] {
-        let (count, recorded) = (Cell::new(0), Cell::new(0));
-        let tape = Tape::new();
-        let x = tape.var(0.5);
-        let counts = [&count, &recorded];
-        let end = checkpointed_loop_within(snapshots, &[x], &[], steps, |_, x, _| counted(x, counts), |x, _| x[0]);
-        let end = end.expect("one state");
-        assert!(end.value() > 0.0 && end.backward().wrt(x) > 0.0);
-        assert_eq!((count.get(), recorded.get()), (runs, steps));
+        let sines = sines(snapshots, steps);
+        assert!(sines.value > 0.0 && sines.slope > 0.0);
+        assert_eq!((sines.runs, sines.recorded), (runs, steps));
     }
 }
 

@@ -3,6 +3,7 @@
 
 use wengert_autograd::Element;
 use wengert_autograd::kernels::block::{Formula, map};
+use wengert_autograd::kernels::gemm::{View, matmul};
 use wengert_autograd::kernels::number::Number;
 use wengert_autograd::kernels::{gather, reduce, scan};
 
@@ -74,6 +75,11 @@ impl Formula<1> for Mixed {
     }
 }
 
+/// Rows and columns of the largest square of so many numbers, up to what takes several tiles and threads.
+fn side(length: usize) -> usize {
+    length.isqrt().min(70)
+}
+
 fn kernels<T: Element>() {
     anywhere::<T>("map", |n| n, |x, y| map::<Mixed, T, 1>([x], y));
     anywhere::<T>("sum", |_| 1, |x, y| reduce::sum(x, [1, x.len(), 1], y));
@@ -91,7 +97,16 @@ fn kernels<T: Element>() {
         },
     );
     anywhere::<T>("logsumexp", |n| n / 7, |x, y| reduce::logsumexp(&x[..x.len() / 7 * 7], 7, y));
+    anywhere::<T>("log_softmax", |n| n / 9 * 9, |x, y| reduce::log_softmax(&x[..y.len()], 9, y));
     anywhere::<T>("cumsum", |n| n, |x, y| scan::sums(x, [x.len(), 1], false, y));
+    anywhere::<T>(
+        "product",
+        |n| side(n) * side(n),
+        |x, y| {
+            let n = side(x.len());
+            matmul([n; 3], View::rows(x, n), View::transposed(x, n), y, false).expect("long enough");
+        },
+    );
     anywhere::<T>("flip", |n| n, |x, y| gather::flip(x, x.len(), 1, y));
     anywhere::<T>("transpose", |n| n / 4 * 4, |x, y| gather::transpose(x, 4, 4, x.len() / 4, y));
 }

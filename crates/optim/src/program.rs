@@ -24,7 +24,8 @@ type Loss<M, B, T> = dyn for<'t> Fn(&M, &'t Tape<T>, &B) -> Var<'t, T>;
 /// uses as labels, is that of the batch of each step. Everything else must be the same in every step: the second step is
 /// recorded too and compared with the first, so that a number of the first batch that went into the formula by way of
 /// plain Rust code is an error and never a stale value. Decisions by values go through
-/// [`Var::decide`](wengert_autograd::Var::decide) and are checked in every step.
+/// [`Var::decide`](wengert_autograd::Var::decide) and are checked in every step. An op of one's own has no data, or is
+/// shared ([`Tape::custom_shared`](wengert_autograd::Tape::custom_shared)): otherwise nobody can tell whether it is the same.
 ///
 /// ```
 /// use wengert_autograd::{Param, Tape, Tensor};
@@ -92,6 +93,7 @@ impl<M: Module<T> + Clone, B: Batch<T> + ?Sized, T: Element> Program<M, B, T> {
     /// The model is then unchanged. [`ErrorKind::Replay`]: the batch has other shapes than the first, a decision comes
     /// out otherwise, or the formula depends on the batch by way of plain Rust code. Mistakes of the formula, and what
     /// the optimiser refuses.
+    #[track_caller]
     pub fn step(&mut self, batch: &B) -> Result<T> {
         let known = self.recordings.iter().position(|recording| recording.replay.fits(batch));
         match known {
@@ -119,11 +121,16 @@ impl<M: Module<T> + Clone, B: Batch<T> + ?Sized, T: Element> Program<M, B, T> {
     ///
     /// # Errors
     /// As [`step`](Program::step): the steps before the mistake are done.
+    #[track_caller]
     pub fn run<'b>(&mut self, batches: impl IntoIterator<Item = &'b B>) -> Result<Vec<T>>
     where
         B: 'b,
     {
-        batches.into_iter().map(|batch| self.step(batch)).collect()
+        let mut losses = vec![];
+        for batch in batches {
+            losses.push(self.step(batch)?);
+        }
+        Ok(losses)
     }
 
     fn replayed(&mut self, batch: &B) -> Result<T> {
@@ -131,6 +138,7 @@ impl<M: Module<T> + Clone, B: Batch<T> + ?Sized, T: Element> Program<M, B, T> {
     }
 
     /// Records the step for the shapes of a batch.
+    #[track_caller]
     fn record_for(&mut self, batch: &B) -> Result<()> {
         let replay = self.recorded(batch)?;
         self.recordings.truncate(MOST_RECORDINGS - 1);
@@ -138,6 +146,7 @@ impl<M: Module<T> + Clone, B: Batch<T> + ?Sized, T: Element> Program<M, B, T> {
         Ok(())
     }
 
+    #[track_caller]
     fn recorded(&self, batch: &B) -> Result<Replay<T>> {
         let tape = if self.training { Tape::training(self.steps) } else { Tape::new() };
         Replay::record(tape, batch, |tape, batch| {
@@ -147,6 +156,7 @@ impl<M: Module<T> + Clone, B: Batch<T> + ?Sized, T: Element> Program<M, B, T> {
     }
 
     /// Compares the first recording with one of this batch, once.
+    #[track_caller]
     fn compare(&mut self, batch: &B) -> Result<()> {
         if !self.recordings[0].compared {
             let outcome = self.recorded(batch).and_then(|other| self.recordings[0].replay.compare(&other));

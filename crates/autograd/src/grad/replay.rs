@@ -373,7 +373,8 @@ impl<T: Element> Replay<T> {
     ///
     /// # Errors
     /// [`ErrorKind::Replay`] with the source line of the first node that differs: a value of the batch that went into
-    /// the formula as a plain number, or decided in Rust code what is recorded.
+    /// the formula as a plain number, or decided in Rust code what is recorded; or an op of the user's with data of its
+    /// own that is not shared (see [`Tape::custom_shared`]).
     pub fn compare(&self, other: &Replay<T>) -> Result<()> {
         let (own, others) = (self.tape.inner.borrow(), other.tape.inner.borrow());
         let of_batch = |node: usize| self.slots.iter().any(|slot| slot.leaves.contains(&(node as u32)));
@@ -399,7 +400,16 @@ impl<T: Element> Replay<T> {
         let Some(node) = differs else { return Ok(()) };
         let inner = if node < own.nodes.len() { &own } else { &others };
         let message = format!("recorded with another batch, the step differs in {}", inner.equation(node as u32));
-        let hint = "pass what depends on the batch as a tensor of the batch, and decide with condition.decide()?";
+        let of_user = |inner: &Inner<T>| match inner.nodes.get(node).map(|node| &node.kind) {
+            Some(Kind::Op(op)) => op.is_of_user(),
+            _ => false,
+        };
+        let hint = match of_user(&own) && of_user(&others) {
+            true => {
+                "nobody can tell whether an op with data of its own is the same again: record one Rc of it with custom_shared"
+            }
+            false => "pass what depends on the batch as a tensor of the batch, and decide with condition.decide()?",
+        };
         let location: &'static Location<'static> = inner.nodes[node].location;
         Err(Error::new(ErrorKind::Replay, message).op("replay").at(location).hint(hint))
     }

@@ -31,14 +31,21 @@ pub enum Level {
 pub fn level() -> Level {
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(|| {
-        let most = match std::env::var("WENGERT_SIMD").as_deref() {
-            Ok("baseline") => Level::Baseline,
-            Ok("v3") => Level::V3,
-            _ => Level::V4,
+        let value = std::env::var_os(VARIABLE).unwrap_or_default();
+        let most = match value.to_str() {
+            Some("baseline") => Level::Baseline,
+            Some("v3") => Level::V3,
+            Some("v4" | "") => Level::V4,
+            _ => {
+                eprintln!("{VARIABLE}={value:?} is not known; baseline, v3 or v4 is the most that may be used");
+                Level::V4
+            }
         };
         most.min(detect())
     })
 }
+
+const VARIABLE: &str = "WENGERT_SIMD";
 
 #[cfg(target_arch = "x86_64")]
 fn detect() -> Level {

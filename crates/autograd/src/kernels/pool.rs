@@ -177,24 +177,42 @@ fn cores() -> usize {
     *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, |n| n.get()))
 }
 
+/// More threads than this are never used.
+const MOST: usize = 1024;
+
+/// The environment variable: a number of threads; 0, nothing, or no variable leaves it to the machine.
+const VARIABLE: &str = "WENGERT_NUM_THREADS";
+
 /// How many threads a parallel loop may use, the caller included: the last [`set_threads`], else the environment
-/// variable `WENGERT_NUM_THREADS` as it was at the first call, else the number of cores.
+/// variable `WENGERT_NUM_THREADS` as it was at the first call, else the number of cores; 1024 at most.
 pub fn threads() -> usize {
     static DEFAULT: OnceLock<usize> = OnceLock::new();
     match CHOSEN.load(std::sync::atomic::Ordering::Relaxed) {
-        0 => *DEFAULT.get_or_init(|| {
-            let asked = std::env::var("WENGERT_NUM_THREADS").ok();
-            let asked = asked.and_then(|text| text.trim().parse().ok());
-            asked.filter(|&n| n > 0).unwrap_or_else(cores).min(MOST)
-        }),
+        0 => *DEFAULT.get_or_init(|| asked().unwrap_or_else(|| cores().min(MOST))),
         chosen => chosen,
     }
 }
 
-/// More threads than this are never used.
-const MOST: usize = 1024;
+/// What the environment asks for. What cannot be had is said, once.
+fn asked() -> Option<usize> {
+    let value = std::env::var_os(VARIABLE)?;
+    let text = value.to_str().map_or("?", str::trim);
+    match text.parse() {
+        Ok(0) => None,
+        Ok(n) if n <= MOST => Some(n),
+        Ok(_) => {
+            eprintln!("{VARIABLE}={text}: {MOST} threads are used, the most that there may be");
+            Some(MOST)
+        }
+        Err(_) if text.is_empty() => None,
+        Err(_) => {
+            eprintln!("{VARIABLE}={value:?} is no number of threads; {} are used, one for each core", cores());
+            None
+        }
+    }
+}
 
-/// Sets how many threads later parallel loops may use, the caller included (0 goes back to the default).
+/// Sets how many threads later parallel loops may use, the caller included: 1024 at most; 0 goes back to the default.
 /// No result depends on it.
 pub fn set_threads(n: usize) {
     CHOSEN.store(n.min(MOST), std::sync::atomic::Ordering::Relaxed);

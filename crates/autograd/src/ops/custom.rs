@@ -1,5 +1,6 @@
 //! Users' own ops: forward on arrays, pullback on `Var`s, with the rights of a built-in op.
 
+use std::any::{Any, TypeId};
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::rc::Rc;
@@ -82,30 +83,41 @@ pub trait CustomOp<T: Element = f32>: Debug {
     fn pullback<'t>(&self, inputs: &[Var<'t, T>], output: Var<'t, T>, cotangent: Var<'t, T>) -> Pullback<'t, T>;
 }
 
-/// A user's op as an op of the tape: the same only if it is the same `Rc`, since users' ops can't be compared.
+/// A user's op as an op of the tape. Users' ops can't be compared: it is the same only if it is the same `Rc`, or of the
+/// same type and that type holds no data.
 #[derive(Debug)]
-struct Custom<T: Element>(Rc<dyn CustomOp<T>>);
+struct Custom<T: Element> {
+    op: Rc<dyn CustomOp<T>>,
+    /// The type, where it holds no data.
+    plain: Option<TypeId>,
+}
 
 impl<T: Element> PartialEq for Custom<T> {
     fn eq(&self, other: &Self) -> bool {
-        Rc::ptr_eq(&self.0, &other.0)
+        match (self.plain, other.plain) {
+            (None, None) => Rc::ptr_eq(&self.op, &other.op),
+            (own, others) => own == others,
+        }
     }
 }
 
 impl<T: Element> Hash for Custom<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Rc::as_ptr(&self.0).cast::<()>().hash(state);
+        match self.plain {
+            None => Rc::as_ptr(&self.op).cast::<()>().hash(state),
+            Some(plain) => plain.hash(state),
+        }
     }
 }
 
 impl<T: Element> Op<T> for Custom<T> {
     fn name(&self) -> &str {
-        self.0.name()
+        self.op.name()
     }
 
     fn shape(&self, inputs: &[&Shape]) -> Result<Shape> {
         let inputs: SmallVec<[Shape; 4]> = inputs.iter().map(|&shape| shape.clone()).collect();
-        self.0.shape(&inputs)
+        self.op.shape(&inputs)
     }
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], context: &Context<'_>) -> Result<()> {
@@ -115,11 +127,11 @@ impl<T: Element> Op<T> for Custom<T> {
             inputs.iter().map(|input| view_of(input.shape, input.values)).collect();
         let output = ArrayViewMutD::from_shape(IxDyn(context.shape), output)
             .map_err(|error| Error::new(ErrorKind::Shape, "no array has the shape of the output").caused_by(error))?;
-        self.0.forward(&inputs, output)
+        self.op.forward(&inputs, output)
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
-        let mut pullback = self.0.pullback(&call.inputs, call.output, call.cotangent);
+        let mut pullback = self.op.pullback(&call.inputs, call.output, call.cotangent);
         // The sweep checks numbers of contributions and whether they can be summed to their inputs. What it lets pass
         // for the sake of broadcasting is a mistake where the op does not broadcast.
         for (i, (contribution, &input)) in pullback.0.iter_mut().flatten().zip(&call.inputs).enumerate() {
@@ -142,11 +154,11 @@ impl<T: Element> Custom<T> {
         let (shape, own) = (given.shape(), input.shape());
         if !std::ptr::eq(given.tape, output.tape) {
             let message = format!("its pullback returned a contribution to input {i} that is recorded on another tape");
-            return output.tape.fail(Error::new(ErrorKind::Tape, message).op(self.0.name()));
+            return output.tape.fail(Error::new(ErrorKind::Tape, message).op(self.op.name()));
         }
         if shape != own && shape != output.shape() {
             let message = format!("its pullback returned a contribution of shape {shape} to input {i} of shape {own}");
-            return output.tape.fail(Error::new(ErrorKind::Gradient, message).op(self.0.name()));
+            return output.tape.fail(Error::new(ErrorKind::Gradient, message).op(self.op.name()));
         }
         given
     }
@@ -155,9 +167,11 @@ impl<T: Element> Custom<T> {
 impl<T: Element> Tape<T> {
     /// `y = op(inputs)`: records an op of one's own. [`CustomOp`] has an example.
     ///
-    /// Each call is a node of its own, since nobody can tell whether two ops are equal;
-    /// [`custom_shared`](Tape::custom_shared) says that they are. A plan is used again for the same structure, so `op`
-    /// may hold data that changes from step to step. Without inputs the result is a constant.
+    /// Ops of one type that holds no data are equal: with the same inputs they are one node. Otherwise each call is a node
+    /// of its own, since nobody can tell whether two ops are equal; [`custom_shared`](Tape::custom_shared) says that they
+    /// are. A plan is used again for the same structure, so `op` may hold data that changes from step to step; a step
+    /// that is recorded once and replayed ([`Replay`](crate::Replay)) needs an op without data, or a shared one. Without
+    /// inputs the result is a constant.
     ///
     /// # Errors
     /// Kept on the tape: what [`CustomOp::shape`] returns; inputs of another tape. When it is computed: what
@@ -165,7 +179,8 @@ impl<T: Element> Tape<T> {
     /// of wrong shapes. All of them name the op and the line of this call.
     #[track_caller]
     pub fn custom<'t>(&'t self, op: impl CustomOp<T> + 'static, inputs: &[Var<'t, T>]) -> Var<'t, T> {
-        self.record_shared(Custom(Rc::new(op)), inputs)
+        let plain = (size_of_val(&op) == 0).then(|| op.type_id());
+        self.record_shared(Custom { op: Rc::new(op), plain }, inputs)
     }
 
     /// The same for an op that is used more than once: the same `Rc` with the same inputs is one node, computed once.
@@ -174,6 +189,6 @@ impl<T: Element> Tape<T> {
     /// As [`custom`](Tape::custom).
     #[track_caller]
     pub fn custom_shared<'t>(&'t self, op: &Rc<dyn CustomOp<T>>, inputs: &[Var<'t, T>]) -> Var<'t, T> {
-        self.record_shared(Custom(op.clone()), inputs)
+        self.record_shared(Custom { op: op.clone(), plain: None }, inputs)
     }
 }

@@ -110,6 +110,20 @@ impl<T: Element> Op<T> for Embed {
     }
 }
 
+/// A range as it is written.
+fn text_of(range: &impl RangeBounds<isize>) -> String {
+    let start = match range.start_bound() {
+        Bound::Unbounded => String::new(),
+        Bound::Included(start) => start.to_string(),
+        Bound::Excluded(start) => start.saturating_add(1).to_string(),
+    };
+    match range.end_bound() {
+        Bound::Unbounded => start + "..",
+        Bound::Included(end) => format!("{start}..={end}"),
+        Bound::Excluded(end) => format!("{start}..{end}"),
+    }
+}
+
 /// The places of an axis of length `n` that a range names; negative ends count from the end.
 fn places(range: impl RangeBounds<isize>, n: usize) -> Option<(usize, usize)> {
     let counted = |place: isize| if place < 0 { n.checked_sub(place.unsigned_abs()) } else { Some(place as usize) };
@@ -199,7 +213,7 @@ impl<'t, T: Element> Var<'t, T> {
                 let message = format!("a step of 0 along axis {axis} of shape {shape}");
                 return Err(Error::new(ErrorKind::Argument, message).hint("the step is 1 or more"));
             }
-            let text = format!("{:?} to {:?}", range.start_bound(), range.end_bound());
+            let text = text_of(&range);
             let Some((start, end)) = places(range, shape[counted]) else {
                 let message = format!("the range {text} along axis {axis} of shape {shape}");
                 let hint = format!("the axis has length {}, negative ends count from its end", shape[counted]);

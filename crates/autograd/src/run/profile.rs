@@ -91,7 +91,8 @@ impl Profile {
 
     /// The seconds of all kernels together.
     pub fn total_seconds(&self) -> f64 {
-        self.seconds.iter().sum()
+        // The sum of nothing is -0 by itself.
+        0.0 + self.seconds.iter().sum::<f64>()
     }
 
     /// How often the plan was run and timed.

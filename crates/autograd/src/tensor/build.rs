@@ -16,8 +16,11 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     pub fn from_fn(shape: impl Into<Shape>, mut element: impl FnMut(usize) -> T) -> Self {
         let shape = shape.into();
-        let volume = shape.checked_volume().unwrap_or_else(|error| panic!("{error}"));
-        let mut storage = Storage::unspecified(volume);
+        let mut storage = match shape.checked_volume().map(Storage::try_unspecified) {
+            Ok(Some(storage)) => storage,
+            Ok(None) => panic!("the memory for a tensor of shape {shape} cannot be had"),
+            Err(error) => panic!("{error}"),
+        };
         for (i, value) in storage.make_mut().iter_mut().enumerate() {
             *value = element(i);
         }
@@ -53,16 +56,19 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The same value everywhere.
+    #[track_caller]
     pub fn full(shape: impl Into<Shape>, value: T) -> Self {
         Tensor::from_fn(shape, |_| value)
     }
 
     /// Zeros.
+    #[track_caller]
     pub fn zeros(shape: impl Into<Shape>) -> Self {
         Tensor::full(shape, T::of(0.0))
     }
 
     /// Ones.
+    #[track_caller]
     pub fn ones(shape: impl Into<Shape>) -> Self {
         Tensor::full(shape, T::of(1.0))
     }
@@ -73,11 +79,13 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The identity matrix of `n` rows.
+    #[track_caller]
     pub fn eye(n: usize) -> Self {
         Tensor::from_fn([n, n], |i| T::of(if i / n == i % n { 1.0 } else { 0.0 }))
     }
 
     /// `start, start + step, ...` up to but not including `stop`; empty where the step leads away from `stop`.
+    #[track_caller]
     pub fn arange(start: T, stop: T, step: T) -> Self {
         let (start, stop, step) = (start.to_f64(), stop.to_f64(), step.to_f64());
         let count = ((stop - start) / step).ceil();
@@ -86,6 +94,7 @@ impl<T: Element> Tensor<T> {
     }
 
     /// `count` values from `start` to `stop`, both included, equally far apart.
+    #[track_caller]
     pub fn linspace(start: T, stop: T, count: usize) -> Self {
         let (start, stop) = (start.to_f64(), stop.to_f64());
         let last = count.saturating_sub(1).max(1) as f64;
@@ -93,6 +102,7 @@ impl<T: Element> Tensor<T> {
     }
 
     /// Draws from the normal distribution of mean 0 and variance 1.
+    #[track_caller]
     pub fn randn(shape: impl Into<Shape>, rng: &mut (impl Rng + ?Sized)) -> Self {
         Tensor::from_fn(shape, |_| {
             let draw: f64 = StandardNormal.sample(rng);
@@ -101,6 +111,7 @@ impl<T: Element> Tensor<T> {
     }
 
     /// Draws from the uniform distribution on `[low, high)`.
+    #[track_caller]
     pub fn rand_uniform(shape: impl Into<Shape>, low: T, high: T, rng: &mut (impl Rng + ?Sized)) -> Self {
         Tensor::from_fn(shape, |_| {
             let draw: f64 = StandardUniform.sample(rng);
@@ -159,6 +170,13 @@ mod tests {
     #[should_panic(expected = "a tensor of shape [4294967296, 4294967296] is too large for memory")]
     fn a_shape_whose_volume_wraps_is_refused() {
         Tensor::<f32>::zeros([1 << 32, 1 << 32]);
+    }
+
+    #[test]
+    fn memory_that_cannot_be_had_is_a_panic_at_the_line_that_asked() {
+        let panic = std::panic::catch_unwind(|| Tensor::<f32>::zeros([1 << 50])).expect_err("four petabytes");
+        let message = panic.downcast_ref::<String>().expect("a message");
+        assert_eq!(message, "the memory for a tensor of shape [1125899906842624] cannot be had");
     }
 
     #[test]

@@ -15,8 +15,32 @@ static PROCESS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    static LIVE: Cell<isize> = const { Cell::new(0) };
-    static PEAK: Cell<isize> = const { Cell::new(0) };
+    static ALL: Bytes = const { Bytes::new() };
+    static TENSORS: Bytes = const { Bytes::new() };
+}
+
+/// Bytes in use by a thread, and the most that were at the same time.
+struct Bytes {
+    live: Cell<isize>,
+    peak: Cell<isize>,
+}
+
+impl Bytes {
+    const fn new() -> Self {
+        Bytes { live: Cell::new(0), peak: Cell::new(0) }
+    }
+
+    fn add(&self, bytes: isize) {
+        self.live.set(self.live.get() + bytes);
+        self.peak.set(self.peak.get().max(self.live.get()));
+    }
+
+    fn peak_during<R>(&self, run: impl FnOnce() -> R) -> (R, isize) {
+        let before = self.live.get();
+        self.peak.set(before);
+        let result = run();
+        (result, self.peak.get() - before)
+    }
 }
 
 /// How often this thread has allocated: what other threads allocate, those of the test runner too, doesn't count.
@@ -31,15 +55,22 @@ pub(crate) fn allocations_of_process() -> usize {
 
 /// The most bytes of this thread that were in use at the same time while `run` ran, beyond those before.
 pub(crate) fn peak(run: impl FnOnce()) -> isize {
-    let before = LIVE.get();
-    PEAK.set(before);
-    run();
-    PEAK.get() - before
+    ALL.with(|all| all.peak_during(run).1)
 }
 
-fn add(bytes: isize) {
-    LIVE.set(LIVE.get() + bytes);
-    PEAK.set(PEAK.get().max(LIVE.get()));
+/// What `run` returns, and the most bytes of tensors of this thread that were in use at the same time while it ran, beyond
+/// those before.
+pub(crate) fn peak_of_tensors<R>(run: impl FnOnce() -> R) -> (R, isize) {
+    TENSORS.with(|tensors| tensors.peak_during(run))
+}
+
+fn add(layout: Layout, sign: isize) {
+    let bytes = sign * layout.size() as isize;
+    ALL.with(|all| all.add(bytes));
+    // Tensors alone are aligned to 64 bytes.
+    if layout.align() >= 64 {
+        TENSORS.with(|tensors| tensors.add(bytes));
+    }
 }
 
 // SAFETY: everything is passed on to the system's allocator.
@@ -47,13 +78,16 @@ unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         PROCESS.fetch_add(1, Relaxed);
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        add(layout.size() as isize);
         // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
+        let pointer = unsafe { System.alloc(layout) };
+        if !pointer.is_null() {
+            add(layout, 1);
+        }
+        pointer
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        add(-(layout.size() as isize));
+        add(layout, -1);
         // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(pointer, layout) }
     }

@@ -1,45 +1,50 @@
 //! Branches and masks: what is not taken may be anything.
 
 use super::{INF, NAN};
-use wengert_autograd::Tensor;
+use wengert_autograd::{Tensor, Var};
+
+/// `where_(0, other, x)`
+fn untaken<'t>(x: Var<'t, f64>, other: Var<'t, f64>) -> Var<'t, f64> {
+    x.ne(x).where_(other, x)
+}
 
 edges! { "Branches and masks: what isn't taken is invalid";
     x;
     where_sqrt: "`where_(0, x.sqrt(), x)` at −1.0", "the branch that is taken"
         at [&[-1.0]];
-        x[0].ne(x[0]).where_(x[0].sqrt(), x[0]);
+        untaken(x[0], x[0].sqrt());
         value [-1.0], gradients [&[1.0]];
     where_ln: "`where_(0, x.ln(), x)` at 0.0", "the branch that is taken"
         at [&[0.0]];
-        x[0].ne(x[0]).where_(x[0].ln(), x[0]);
+        untaken(x[0], x[0].ln());
         value [0.0], gradients [&[1.0]];
     where_recip: "`where_(0, x.recip(), x)` at 0.0", "the branch that is taken"
         at [&[0.0]];
-        x[0].ne(x[0]).where_(x[0].recip(), x[0]);
+        untaken(x[0], x[0].recip());
         value [0.0], gradients [&[1.0]];
     where_asin: "`where_(0, x.asin(), x)` at 2.0", "the branch that is taken"
         at [&[2.0]];
-        x[0].ne(x[0]).where_(x[0].asin(), x[0]);
+        untaken(x[0], x[0].asin());
         value [2.0], gradients [&[1.0]];
     where_powf: "`where_(0, x.powf(0.5), x)` at −4.0", "the branch that is taken"
         at [&[-4.0]];
-        x[0].ne(x[0]).where_(x[0].powf(0.5), x[0]);
+        untaken(x[0], x[0].powf(0.5));
         value [-4.0], gradients [&[1.0]];
     where_exp: "`where_(0, x.exp(), x)` at 1000.0", "the branch that is taken"
         at [&[1000.0]];
-        x[0].ne(x[0]).where_(x[0].exp(), x[0]);
+        untaken(x[0], x[0].exp());
         value [1000.0], gradients [&[1.0]];
     where_rsqrt: "`where_(0, x.rsqrt(), x)` at 0.0", "the branch that is taken"
         at [&[0.0]];
-        x[0].ne(x[0]).where_(x[0].rsqrt(), x[0]);
+        untaken(x[0], x[0].rsqrt());
         value [0.0], gradients [&[1.0]];
     where_acosh: "`where_(0, x.acosh(), x)` at 0.0", "the branch that is taken"
         at [&[0.0]];
-        x[0].ne(x[0]).where_(x[0].acosh(), x[0]);
+        untaken(x[0], x[0].acosh());
         value [0.0], gradients [&[1.0]];
     where_lgamma: "`where_(0, x.lgamma(), x)` at 0.0", "the branch that is taken"
         at [&[0.0]];
-        x[0].ne(x[0]).where_(x[0].lgamma(), x[0]);
+        untaken(x[0], x[0].lgamma());
         value [0.0], gradients [&[1.0]];
     where_quotient: "`where_(y == 0, 0, x / y)` at 0 and 0", "the branch that is taken"
         at [&[0.0], &[0.0]];
