@@ -87,7 +87,6 @@ pub fn checkpointed_loop_within<'t, T: Scalar>(
     let recursion = Recursion { step, parameters: values(parameters), states: state.len() };
     let Some(tape) = tape else {
         let end = recursion.advance(0..steps, values(state))?;
-        let constants = |x: &[T]| x.iter().map(|&x| Var::constant(x)).collect::<Vec<_>>();
         return Ok(Var::constant(last(&constants(&end), &constants(&recursion.parameters)).value()));
     };
 
@@ -142,6 +141,11 @@ fn advance(length: usize, snapshots: usize) -> usize {
     reach(snapshots, runs - 1).min(length - reach(snapshots - 1, runs - 1))
 }
 
+/// Numbers that nothing is differentiated by.
+fn constants<'s, T: Scalar>(x: &[T]) -> Vec<Var<'s, T>> {
+    x.iter().map(|&x| Var::constant(x)).collect()
+}
+
 struct Recursion<T, F> {
     step: F,
     parameters: Vec<T>,
@@ -159,7 +163,6 @@ impl<T: Scalar, F: for<'s> Fn(usize, &[Var<'s, T>], &[Var<'s, T>]) -> Vec<Var<'s
 
     /// A step on constants, which records nothing.
     fn forward(&self, i: usize, state: &[T]) -> Result<Vec<T>> {
-        let constants = |x: &[T]| x.iter().map(|&x| Var::constant(x)).collect::<Vec<_>>();
         let next = (self.step)(i, &constants(state), &constants(&self.parameters));
         if next.len() != self.states {
             let message = format!("step {i} returns {} numbers for a state of {}", next.len(), self.states);

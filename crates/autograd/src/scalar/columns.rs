@@ -29,10 +29,12 @@ pub(super) struct Columns<T> {
     partials: Cell<*mut [T; 2]>,
     /// The summands, in the order of their records. There is room for one a record.
     summands: Cell<*mut u32>,
-    len: Cell<usize>,
+    /// The word of the next record's handle: the tape's number above the 32 bits of the length.
+    next: Cell<u64>,
     summed: Cell<usize>,
-    /// Where the next slow push is, so that a push compares once: at the capacity, or at the first blank record.
-    limit: Cell<usize>,
+    /// Where the next slow push is, as a word too, so that a push compares once: at the capacity, or at the first blank
+    /// record.
+    limit: Cell<u64>,
     /// Of all columns. The allocations are at least this large.
     capacity: Cell<usize>,
     /// How many records at the beginning are known to be those of variables, forgotten ones included.
@@ -47,15 +49,15 @@ pub(super) struct Columns<T> {
 unsafe impl<T: Send> Send for Columns<T> {}
 
 impl<T: Copy> Columns<T> {
-    /// Memory for so many records.
-    pub(super) fn with_capacity(zero: T, capacity: usize) -> Self {
+    /// Memory for so many records of the tape whose handles' words begin at `tape`.
+    pub(super) fn with_capacity(tape: u64, zero: T, capacity: usize) -> Self {
         let columns = Columns {
             links: Cell::new(std::ptr::null_mut()),
             partials: Cell::new(std::ptr::null_mut()),
             summands: Cell::new(std::ptr::null_mut()),
-            len: Cell::new(0),
+            next: Cell::new(tape),
             summed: Cell::new(0),
-            limit: Cell::new(0),
+            limit: Cell::new(tape),
             capacity: Cell::new(0),
             blank: Cell::new(0),
             leaves: Cell::new(0),
@@ -66,32 +68,104 @@ impl<T: Copy> Columns<T> {
         columns
     }
 
-    /// Appends a record and gives its place.
+    /// Appends a record and gives the word of its handle; `None` where [`make_room`](Self::make_room) has to be called
+    /// first.
     #[inline(always)]
-    #[track_caller]
-    pub(super) fn push(&self, links: [u32; 2], partials: [T; 2]) -> u32 {
-        let place = self.len.get();
-        if place == self.limit.get() {
-            self.make_room(1);
+    pub(super) fn push(&self, links: [u32; 2], partials: [T; 2]) -> Option<u64> {
+        let next = self.next.get();
+        if next == self.limit.get() {
+            return None;
         }
+        let place = next as u32 as usize;
         // SAFETY: place < capacity, and both allocations have that many places. Nothing else holds a reference into
         // them: slices are given out by `records` only, which is given back before the next push.
         unsafe {
             self.links.get().add(place).write(links);
             self.partials.get().add(place).write(partials);
         }
-        self.len.set(place + 1);
-        place as u32
+        self.next.set(next + 1);
+        Some(next)
     }
 
-    /// Appends a record with a summand, and gives its place. All operands have records.
+    /// Appends a record with a summand, as [`push`](Self::push) does without. All operands have records.
     #[inline(always)]
-    #[track_caller]
-    pub(super) fn push_summed(&self, [first, second, summand]: [u32; 3], partials: [T; 2]) -> u32 {
-        let place = self.push([first, second | MARK], partials);
+    pub(super) fn push_summed(&self, [first, second, summand]: [u32; 3], partials: [T; 2]) -> Option<u64> {
+        let word = self.push([first, second | MARK], partials)?;
         // SAFETY: the record has one summand.
         unsafe { self.add_summand(summand) };
-        place
+        Some(word)
+    }
+
+    /// Appends an operation of two operands a record and maybe an odd one, each given by the word of its handle and its
+    /// partial derivative. `None`, and nothing recorded, where one isn't of this tape or has a partial that is exactly 0,
+    /// and where there is no room.
+    #[inline(always)]
+    pub(super) fn push_chain(
+        &self,
+        pairs: usize,
+        odd: Option<(u64, T)>,
+        pair: impl Fn(usize) -> [(u64, T); 2],
+    ) -> Option<u64>
+    where
+        T: Scalar,
+    {
+        let next = self.next.get();
+        if pairs == 0 || self.limit.get() - next < (pairs + usize::from(odd.is_some())) as u64 {
+            return None;
+        }
+        let place = next as u32 as usize;
+        let counts = |(word, by): (u64, T)| (word ^ next) >> 32 == 0 && !by.is_exactly(0.0);
+        // SAFETY: there is room for `pairs` records from `place` on, and for one more if there is an odd operand. As for
+        // `push`; the operands' arithmetic can't reach these columns, as it is that of another type.
+        unsafe {
+            let (links, partials) = (self.links.get().add(place), self.partials.get().add(place));
+            for i in 0..pairs {
+                let [first, second] = pair(i);
+                if !counts(first) || !counts(second) {
+                    return None;
+                }
+                let joined = if i == 0 { 0 } else { MARK };
+                links.add(i).write([first.0 as u32 | joined, second.0 as u32]);
+                partials.add(i).write([first.1, second.1]);
+            }
+            let last = match odd {
+                None => next + (pairs - 1) as u64,
+                Some(odd) if !counts(odd) => return None,
+                Some((word, by)) => next + self.add_odd(place, pairs, (word as u32, by)) as u64,
+            };
+            self.next.set(last + 1);
+            Some(last)
+        }
+    }
+
+    /// Adds an operand to a chain of full records: as a summand where it or the first operand can be one, else in a
+    /// record of its own. How many records come before the last.
+    ///
+    /// # Safety
+    /// The chain must be there, from `place` on, and have a record at least, and there must be room for one more.
+    #[inline(always)]
+    unsafe fn add_odd(&self, place: usize, records: usize, (operand, by): (u32, T)) -> usize
+    where
+        T: Scalar,
+    {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (links, partials) = (self.links.get().add(place), self.partials.get().add(place));
+            let ([first, second], [by_first, by_second]) = (*links, *partials);
+            if by.is_exactly(1.0) {
+                links.write([first, second | MARK]);
+                self.add_summand(operand);
+            } else if by_first.is_exactly(1.0) {
+                links.write([operand, second | MARK]);
+                partials.write([by, by_second]);
+                self.add_summand(first);
+            } else {
+                links.add(records).write([operand | MARK, 0]);
+                partials.add(records).write([by, T::of(0.0)]);
+                return records;
+            }
+            records - 1
+        }
     }
 
     /// Appends a summand.
@@ -106,65 +180,46 @@ impl<T: Copy> Columns<T> {
         self.summed.set(summed + 1);
     }
 
-    /// Appends an operation of some operands, at most `most`. Operands without a record, and partials that are exactly 0,
-    /// are left out; where at most one operand is left, nothing is recorded.
-    #[inline(always)]
+    /// Appends an operation of some operands, each with its partial derivative. Operands without a record, and partials
+    /// that are exactly 0, are left out; where at most one operand is left, nothing is recorded.
     #[track_caller]
-    pub(super) fn push_joined(&self, most: usize, operands: impl Iterator<Item = (u32, T)>) -> Joined<T>
+    pub(super) fn push_joined(&self, operands: impl ExactSizeIterator<Item = (u32, T)>) -> Joined<T>
     where
         T: Scalar,
     {
-        let place = self.len.get();
-        if most.div_ceil(2) > self.limit.get() - place {
+        let most = operands.len();
+        if self.room() < most.div_ceil(2) {
             self.make_room(most.div_ceil(2));
         }
+        let place = self.len();
         let (mut count, mut last) = (0, (0, T::of(0.0)));
         // SAFETY: there is room for `most` operands, two a record, from `place` on, and `count` is below `most` before each
-        // of the at most `most` of them and rounded up to even after all. As for `push`; the operands' arithmetic can't
-        // reach these columns, as it is that of another type.
+        // of the at most `most` of them. As for `push`; the operands' arithmetic can't reach these columns, as it is that
+        // of another type.
         unsafe {
-            let links = self.links.get().add(place).cast::<u32>();
-            let partials = self.partials.get().add(place).cast::<T>();
+            let (links, partials) = (self.links.get().add(place), self.partials.get().add(place));
             for (operand, by) in operands.take(most) {
-                // What isn't kept is overwritten by the next one.
-                links.add(count).write(operand);
-                partials.add(count).write(by);
-                let kept = operand != 0 && !by.is_exactly(0.0);
-                count += usize::from(kept);
-                last = if kept { (operand, by) } else { last };
+                if operand != 0 && !by.is_exactly(0.0) {
+                    let joined = if count < 2 || count % 2 == 1 { 0 } else { MARK };
+                    links.cast::<u32>().add(count).write(operand | joined);
+                    partials.cast::<T>().add(count).write(by);
+                    (count, last) = (count + 1, (operand, by));
+                }
             }
             if count < 2 {
                 return Joined { count, last };
             }
-            if count % 2 == 1 {
-                // The odd one takes a record of its own, unless it can be a summand.
-                let first = (*links, *partials);
-                if last.1.is_exactly(1.0) || first.1.is_exactly(1.0) {
-                    let (summand, other) = if last.1.is_exactly(1.0) { (last, first) } else { (first, last) };
-                    links.write(other.0);
-                    partials.write(other.1);
-                    self.add_summand(summand.0);
-                    links.add(1).write(*links.add(1) | MARK);
-                    count -= 1;
-                } else {
-                    links.add(count).write(0);
-                    partials.add(count).write(T::of(0.0));
-                }
-            }
-            for record in 1..count.div_ceil(2) {
-                let link = links.add(2 * record);
-                link.write(*link | MARK);
-            }
+            let before = if count % 2 == 0 { count / 2 - 1 } else { self.add_odd(place, count / 2, last) };
+            let word = self.next.get() + before as u64;
+            self.next.set(word + 1);
+            Joined { count, last: (word as u32, T::of(1.0)) }
         }
-        let end = place + count.div_ceil(2);
-        self.len.set(end);
-        Joined { count, last: ((end - 1) as u32, T::of(1.0)) }
     }
 
     /// Appends records of variables, which have no operands, and gives the place of the first.
     #[track_caller]
     pub(super) fn push_leaves(&self, zero: T, count: usize) -> u32 {
-        let place = self.len.get();
+        let place = self.len();
         if count > self.capacity.get() - place {
             assert!(count <= MOST - place, "{FULL}");
             self.reserve((2 * place).max(place + count).clamp(FIRST, MOST));
@@ -177,7 +232,7 @@ impl<T: Copy> Columns<T> {
                 self.partials.get().add(place).write([zero, zero]);
             }
         }
-        self.len.set(end);
+        self.set_len(end);
         if place == self.leaves.get() {
             // Whatever lay beyond the place was forgotten.
             self.leaves.set(end);
@@ -195,16 +250,31 @@ impl<T: Copy> Columns<T> {
 
     /// The next push that has to look: it overwrites a forgotten variable, or is beyond the capacity.
     fn set_limit(&self) {
-        let len = self.len.get();
-        self.limit.set(if len < self.blank.get() { len } else { self.capacity.get() });
+        let len = self.len();
+        let limit = if len < self.blank.get() { len } else { self.capacity.get() };
+        self.limit.set(self.word(limit));
+    }
+
+    /// The word of the handle of a record.
+    fn word(&self, record: usize) -> u64 {
+        self.next.get() >> 32 << 32 | record as u64
+    }
+
+    fn set_len(&self, len: usize) {
+        self.next.set(self.word(len));
+    }
+
+    /// How many records can be pushed before `make_room` has to be called.
+    fn room(&self) -> usize {
+        (self.limit.get() - self.next.get()) as usize
     }
 
     /// Before pushes of so many records beyond the place `limit`.
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn make_room(&self, records: usize) {
-        let len = self.len.get();
+    pub(super) fn make_room(&self, records: usize) {
+        let len = self.len();
         self.blank.set(self.blank.get().min(len));
         if records > self.capacity.get() - len {
             assert!(records <= MOST - len, "{FULL}");
@@ -216,7 +286,7 @@ impl<T: Copy> Columns<T> {
     /// Memory for so many records in all.
     #[track_caller]
     fn reserve(&self, capacity: usize) {
-        let (len, summed, [first, second, third]) = (self.len.get(), self.summed.get(), self.allocated.get());
+        let (len, summed, [first, second, third]) = (self.len(), self.summed.get(), self.allocated.get());
         // SAFETY: the pointers and capacities are those of vectors taken apart below, or null and 0.
         let (mut links, mut partials, mut summands) = unsafe {
             (
@@ -247,7 +317,7 @@ impl<T: Copy> Columns<T> {
     /// How many records there are, record 0 included.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        self.len.get()
+        self.next.get() as u32 as usize
     }
 
     /// How many summands there are.
@@ -260,11 +330,11 @@ impl<T: Copy> Columns<T> {
         let summed = match len <= self.leaves.get() {
             // Variables have none.
             true => 0,
-            false => self.records(|records| records.summed(len.min(self.len.get()))),
+            false => self.records(|records| records.summed(len.min(self.len()))),
         };
         self.summed.set(summed);
-        self.len.set(self.len.get().min(len.max(1)));
-        self.leaves.set(self.leaves.get().min(self.len.get()));
+        self.set_len(self.len().min(len.max(1)));
+        self.leaves.set(self.leaves.get().min(self.len()));
         self.set_limit();
     }
 
@@ -276,7 +346,7 @@ impl<T: Copy> Columns<T> {
     /// All records. `read` must not push.
     #[inline(always)]
     pub(super) fn records<R>(&self, read: impl FnOnce(Records<'_, T>) -> R) -> R {
-        let len = self.len.get();
+        let len = self.len();
         // SAFETY: len records were written to both columns, and so many summands. The caller doesn't push in `read`;
         // `Columns` is private to the scalar side, and no arithmetic of the user's runs there.
         unsafe {
@@ -336,7 +406,8 @@ impl<T: Scalar> Records<'_, T> {
     /// One stretch of the reverse sweep: from record `high` down to above record `low`, each record passes its adjoint,
     /// times the partials, to its operands. What is exactly zero isn't passed on. The records up to `high` have `summed`
     /// summands; those up to `low` as many as is returned.
-    #[inline(always)]
+    // Apart from its caller, so that all it needs stays in registers.
+    #[inline(never)]
     pub(super) fn sweep<const L: usize>(
         &self,
         adjoints: &mut [[T; L]],
@@ -346,40 +417,66 @@ impl<T: Scalar> Records<'_, T> {
     ) -> usize {
         let Records { links, partials, summands } = *self;
         assert!(high < links.len() && high < partials.len() && high < adjoints.len());
-        for place in (low + 1..=high).rev() {
+        let mut place = high;
+        while place > low {
             // SAFETY: place <= high, which is below all three lengths.
             let (adjoint, [first, second]) = unsafe { (*adjoints.get_unchecked(place), *links.get_unchecked(place)) };
-            let summand = if second & MARK == 0 {
-                None
-            } else {
-                summed -= 1;
-                Some(summands[summed] as usize)
-            };
-            if (0..L).all(|lane| adjoint[lane].is_exactly(0.0)) {
-                continue;
-            }
-            // SAFETY: as above.
-            let [by_first, by_second] = unsafe { *partials.get_unchecked(place) };
-            let (joined, first, second) = (first & MARK != 0, first & !MARK, second & !MARK);
-            debug_assert!((first as usize) < place && (second as usize) < place && summand.is_none_or(|s| s < place));
-            // SAFETY: the operands of a record were recorded before it, so their places are below `place`; before a joined
-            // record there is one.
+            let idle = (0..L).all(|lane| adjoint[lane].is_exactly(0.0));
+            debug_assert!(((first & !MARK) as usize) < place && ((second & !MARK) as usize) < place);
+            // SAFETY: as above; the operands of a record were recorded before it, so their places are below `place`.
+            // Before a joined record there is one.
             unsafe {
-                pass_on(adjoints.get_unchecked_mut(first as usize), adjoint, by_first);
-                // A branch, as one place that all records of one operand add to would make each wait for the one before.
-                if second != 0 {
-                    pass_on(adjoints.get_unchecked_mut(second as usize), adjoint, by_second);
-                }
-                if let Some(summand) = summand {
-                    add(adjoints.get_unchecked_mut(summand), adjoint);
-                }
-                if joined {
-                    // Nothing else adds to what is no result of its own.
-                    *adjoints.get_unchecked_mut(place - 1) = adjoint;
+                if (first | second) & MARK == 0 {
+                    if !idle {
+                        let by = partials.get_unchecked(place);
+                        pass_to_both(adjoints, adjoint, [first, second], by);
+                    }
+                } else {
+                    let summand = if second & MARK == 0 {
+                        None
+                    } else {
+                        summed -= 1;
+                        Some(summands[summed] as usize)
+                    };
+                    if !idle {
+                        let by = partials.get_unchecked(place);
+                        pass_to_both(adjoints, adjoint, [first & !MARK, second & !MARK], by);
+                        if let Some(summand) = summand {
+                            debug_assert!(summand < place);
+                            add(adjoints.get_unchecked_mut(summand), adjoint);
+                        }
+                        if first & MARK != 0 {
+                            // What is no result of its own gets its adjoint here only. It is added, as a copy would bring
+                            // the adjoint of every record through an integer register.
+                            add(adjoints.get_unchecked_mut(place - 1), adjoint);
+                        }
+                    }
                 }
             }
+            place -= 1;
         }
         summed
+    }
+}
+
+/// Passes an adjoint, which isn't exactly zero in every lane, to the operands of a record.
+///
+/// # Safety
+/// There must be adjoints of both.
+#[inline(always)]
+unsafe fn pass_to_both<T: Scalar, const L: usize>(
+    adjoints: &mut [[T; L]],
+    adjoint: [T; L],
+    [first, second]: [u32; 2],
+    by: &[T; 2],
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        pass_on(adjoints.get_unchecked_mut(first as usize), adjoint, by[0]);
+        // A branch, as one place that all records of one operand add to would make each wait for the one before.
+        if second != 0 {
+            pass_on(adjoints.get_unchecked_mut(second as usize), adjoint, by[1]);
+        }
     }
 }
 

@@ -37,6 +37,12 @@ impl TapeNumber {
         free.1 += 1;
         TapeNumber(number)
     }
+
+    /// The word of a handle of the tape, with record 0.
+    #[inline(always)]
+    pub(super) fn word(&self) -> u64 {
+        u64::from(self.0) << 32
+    }
 }
 
 impl Drop for TapeNumber {
@@ -80,12 +86,26 @@ impl<'t, T: Scalar> Handle<'t, T> {
     /// What was computed from variables of `tape`.
     #[inline(always)]
     pub(super) fn new(tape: &'t Tape<T>, record: u32) -> Self {
-        Handle { word: (tape.number.0 as u64) << 32 | record as u64, brand: PhantomData }
+        Handle::of(tape, tape.number.word() | u64::from(record))
     }
 
+    /// What was computed from variables of `tape`, from the word that its columns gave.
+    #[inline(always)]
+    pub(super) fn of(tape: &'t Tape<T>, word: u64) -> Self {
+        debug_assert!(word >> 32 << 32 == tape.number.word(), "the columns know the number of their tape");
+        Handle { word, brand: PhantomData }
+    }
+
+    /// Whether it is neither.
     #[inline(always)]
     pub(super) fn is_none(self) -> bool {
-        self.word == 0
+        self.word >> 32 == 0
+    }
+
+    /// The number of the tape and that of the record.
+    #[inline(always)]
+    pub(super) fn word(self) -> u64 {
+        self.word
     }
 
     /// The tape, unless it is neither.
@@ -94,7 +114,9 @@ impl<'t, T: Scalar> Handle<'t, T> {
         if self.is_none() {
             return None;
         }
-        let place = PLACES[(self.word >> 32) as u16 as usize].load(Ordering::Relaxed);
+        let number = (self.word >> 32) as usize;
+        // SAFETY: the upper half of a word is the number of a tape, or 0, and those are of 16 bits.
+        let place = unsafe { PLACES.get_unchecked(number) }.load(Ordering::Relaxed);
         // SAFETY: a handle with this word comes from `leaf`, directly or through the tape of another handle, with the
         // same lifetime. The reference given to `leaf` is good for that lifetime, so the tape is where it was then, and its
         // number is its own: whatever `leaf` stored at it since, was the same address of the same type.
@@ -104,21 +126,43 @@ impl<'t, T: Scalar> Handle<'t, T> {
         }
     }
 
-    /// Another record of the same tape; `self` isn't neither.
-    #[inline(always)]
-    pub(super) fn at(self, record: u32) -> Self {
-        Handle { word: self.word >> 32 << 32 | record as u64, brand: PhantomData }
-    }
-
     /// The record, 0 for neither.
     #[inline(always)]
     pub(super) fn record(self) -> u32 {
         self.word as u32
     }
 
-    /// Whether both are of tapes, and not of the same one.
+    /// Whether both are of one tape, or neither is of any.
     #[inline(always)]
-    pub(super) fn mixed(self, other: Self) -> bool {
-        !self.is_none() & !other.is_none() & ((self.word ^ other.word) >> 32 != 0)
+    pub(super) fn is_beside(self, other: Self) -> bool {
+        (self.word ^ other.word) >> 32 == 0
+    }
+
+    /// The tape of several, if any of them is on one.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn common(handles: impl Iterator<Item = Self> + Clone) -> Option<&'t Tape<T>> {
+        let first = handles.clone().find(|handle| !handle.is_none())?;
+        // Most often all are of one tape, which takes few instructions to see.
+        if handles.clone().fold(0, |apart, handle| apart | (first.word ^ handle.word)) >> 32 != 0
+            && handles.clone().fold(false, |mixed, handle| mixed | (!handle.is_none() & !first.is_beside(handle)))
+        {
+            for handle in handles {
+                first.check(handle);
+            }
+        }
+        first.tape()
+    }
+
+    /// Stops where both are of tapes, and not of the same one.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    pub(super) fn check(self, other: Self) {
+        if let (Some(tape), Some(other)) = (self.tape(), other.tape())
+            && !ptr::eq(tape, other)
+        {
+            tape.refuse_mixture(other);
+        }
     }
 }

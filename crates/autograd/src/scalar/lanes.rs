@@ -1,6 +1,6 @@
 //! Dual numbers with several derivatives: forward mode along several directions at once.
 
-use super::number::{Scalar, partial};
+use super::number::{Scalar, partial, unit};
 use super::traits::{Active, number_traits, of_value, scalar_of_value};
 use crate::ops::Elementwise;
 
@@ -40,8 +40,7 @@ impl<T: Scalar, const N: usize> DualVector<T, N> {
     /// Numbers to differentiate by: each has derivative 1 along its own direction.
     #[inline]
     pub fn variables(values: [T; N]) -> [Self; N] {
-        let one = |i: usize| std::array::from_fn(|k| T::of(f64::from(u8::from(k == i))));
-        std::array::from_fn(|i| DualVector { value: values[i], derivatives: one(i) })
+        std::array::from_fn(|i| DualVector { value: values[i], derivatives: unit(i) })
     }
 }
 

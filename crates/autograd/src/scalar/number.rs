@@ -105,6 +105,12 @@ plain! {
     }
 }
 
+/// 1 in one lane, 0 in the others.
+#[inline(always)]
+pub(super) fn unit<T: Scalar, const L: usize>(lane: usize) -> [T; L] {
+    std::array::from_fn(|k| T::of(f64::from(u8::from(k == lane))))
+}
+
 /// A value in a derivative rule: multiplies plainly, and knows the cotangent 1, so that a partial derivative comes out
 /// of the rule without a factor.
 #[derive(Clone, Copy, Debug)]

@@ -3,12 +3,10 @@
 use ndarray::Array2;
 
 use super::colouring::{Pattern, distance_two, star};
-use super::number::Scalar;
+use super::number::{Scalar, unit};
 use super::tape::Tape;
+use super::transform::LANES;
 use super::var::Var;
-
-/// How many colours one sweep serves.
-const LANES: usize = 8;
 
 /// A matrix of which only some entries are stored, by rows, the columns of each row in increasing order (CSR).
 #[derive(Clone, Debug, PartialEq)]
@@ -143,7 +141,7 @@ pub fn sparse_hessian<T: Scalar>(
 /// Numbers, each with what it is in the lanes of a sweep.
 type Directions<'t, T> = Vec<(Var<'t, T>, [T; LANES])>;
 
-/// For every eight colours: the first, and the directions that have a 1 for each number of the colour.
+/// For every [`LANES`] colours: the first, and the directions that have a 1 for each number of the colour.
 fn groups<'t, 'n, T: Scalar>(
     numbers: &'n [Var<'t, T>],
     colours: &'n [usize],
@@ -151,8 +149,7 @@ fn groups<'t, 'n, T: Scalar>(
     let count = colours.iter().max().map_or(0, |last| last + 1);
     (0..count).step_by(LANES).map(move |first| {
         let of_group = numbers.iter().zip(colours).filter(move |(_, colour)| (first..first + LANES).contains(*colour));
-        let direction = |lane: usize| std::array::from_fn(|k| T::of(f64::from(u8::from(k == lane))));
-        (first, of_group.map(|(&x, &colour)| (x, direction(colour - first))).collect())
+        (first, of_group.map(|(&x, &colour)| (x, unit(colour - first))).collect())
     })
 }
 

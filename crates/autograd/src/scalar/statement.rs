@@ -58,13 +58,14 @@ impl<'t, T: Scalar> Recording<'t, T> {
         let further = self.stream.links.len() - self.start;
         match self.count {
             0 => Var::constant(value),
-            1 => self.tape.unary(value, Handle::new(self.tape, first), by_first),
+            1 => Var::unary(value, Handle::new(self.tape, first), by_first),
             _ => {
-                let record = self.tape.columns.push([first, second], [by_first, by_second]);
+                let result = self.tape.push(value, [first, second], [by_first, by_second]);
                 if further > 0 {
-                    self.stream.heads.push([record, u32::try_from(further).expect("fewer operands than records")]);
+                    let further = u32::try_from(further).expect("fewer operands than records");
+                    self.stream.heads.push([result.record(), further]);
                 }
-                Var::recorded(value, self.tape, record)
+                result
             }
         }
     }
@@ -82,40 +83,91 @@ impl<T: Scalar> Tape<T> {
         operands.for_each(|(operand, by)| recording.add(operand, by));
         recording.end(value)
     }
+}
 
-    /// Records an operation that is no plain one.
-    #[inline(never)]
-    #[track_caller]
-    pub(super) fn several<const A: usize>(&self, value: T, records: [u32; A], by: [T; A]) -> Var<'_, T> {
-        self.few(value, A, records.into_iter().zip(by))
+/// An operand and the partial derivative by it.
+type Operand<'t, T> = (Handle<'t, T>, T);
+
+/// Whether an operand has to be stored.
+#[inline(always)]
+fn counts<T: Scalar>((operand, by): Operand<'_, T>) -> bool {
+    !operand.is_none() && !by.is_exactly(0.0)
+}
+
+/// Records an operation of three operands of which one, most often, doesn't count.
+// Apart from each other, so that the operands stay in registers.
+#[inline(never)]
+#[track_caller]
+pub(super) fn three<'t, T: Scalar>(
+    value: T,
+    first: Operand<'t, T>,
+    second: Operand<'t, T>,
+    third: Operand<'t, T>,
+) -> Var<'t, T> {
+    let Some(tape) = Handle::common([first.0, second.0, third.0].into_iter()) else { return Var::constant(value) };
+    let (left, right) = match (counts(first), counts(second), counts(third)) {
+        (true, true, true) => return several(value, &[first, second, third]),
+        (false, ..) => (second, third),
+        (_, false, _) => (first, third),
+        _ => (first, second),
+    };
+    match (counts(left), counts(right)) {
+        (true, true) => tape.push(value, [left.0.record(), right.0.record()], [left.1, right.1]),
+        (true, false) => Var::unary(value, left.0, left.1),
+        _ => Var::unary(value, right.0, right.1),
     }
+}
 
-    /// Records an operation of a few operands, at most so many.
-    #[inline(always)]
-    #[track_caller]
-    pub(super) fn few<'t>(&'t self, value: T, most: usize, operands: impl Iterator<Item = (u32, T)>) -> Var<'t, T> {
-        let joined = self.columns.push_joined(most, operands);
-        match joined.count {
-            0 => Var::constant(value),
-            1 => self.unary(value, Handle::new(self, joined.last.0), joined.last.1),
-            _ => Var::recorded(value, self, joined.last.0),
+/// Records an operation of a few operands.
+#[inline(never)]
+#[track_caller]
+pub(super) fn several<'t, T: Scalar>(value: T, operands: &[Operand<'t, T>]) -> Var<'t, T> {
+    let handles = operands.iter().map(|operand| operand.0);
+    let Some(tape) = Handle::common(handles) else { return Var::constant(value) };
+    let joined = tape.columns.push_joined(operands.iter().map(|&(operand, by)| (operand.record(), by)));
+    match joined.count {
+        0 => Var::constant(value),
+        1 => Var::unary(value, Handle::new(tape, joined.last.0), joined.last.1),
+        _ => Var::new(value, Handle::new(tape, joined.last.0)),
+    }
+}
+
+/// Records a statement of `count` operands, each with its partial derivative. The usual case of a few operands that all
+/// count is recorded where it is called, without a list of them.
+#[inline(always)]
+#[track_caller]
+fn record<'t, T: Scalar>(
+    value: T,
+    count: usize,
+    operand: impl Fn(usize) -> Handle<'t, T>,
+    by: impl Fn(usize) -> T,
+) -> Var<'t, T> {
+    if count > FEW {
+        return match Handle::common((0..count).map(&operand)) {
+            Some(tape) => tape.statement(value, (0..count).map(|i| (operand(i).record(), by(i)))),
+            None => Var::constant(value),
+        };
+    }
+    if count > 1
+        && let Some(tape) = operand(0).tape()
+    {
+        let word = |i: usize| (operand(i).word(), by(i));
+        let odd = if count % 2 == 1 { Some(word(count - 1)) } else { None };
+        if let Some(word) = tape.columns.push_chain(count / 2, odd, |i| [word(2 * i), word(2 * i + 1)]) {
+            return Var::new(value, Handle::of(tape, word));
         }
+    } else if (0..count).all(|i| operand(i).is_none()) {
+        return Var::constant(value);
     }
-}
-
-/// Records a statement: one partial derivative for each of the numbers.
-#[inline(always)]
-#[track_caller]
-fn record<'t, T: Scalar>(x: &[Var<'t, T>], value: T, by: impl Fn(usize) -> T) -> Var<'t, T> {
-    let Some(tape) = tape_of(x) else { return Var::constant(value) };
-    let operands = x.iter().enumerate().map(|(i, x)| (x.record(), by(i)));
-    if x.len() <= FEW { tape.few(value, x.len(), operands) } else { tape.statement(value, operands) }
+    let mut operands = [(Handle::NONE, T::of(0.0)); FEW];
+    operands.iter_mut().take(count).enumerate().for_each(|(i, place)| *place = (operand(i), by(i)));
+    several(value, &operands[..count])
 }
 
 #[inline(always)]
 #[track_caller]
-fn same_length(name: &str, left: usize, right: usize) {
-    assert!(left == right, "scalar::{name}: {left} numbers on the left, {right} on the right");
+pub(super) fn same_length(function: &str, left: usize, right: usize) {
+    assert!(left == right, "{function}: {left} numbers on the left, {right} on the right");
 }
 
 /// `Σ xᵢ`, as one operation; 0 for none.
@@ -134,7 +186,7 @@ fn same_length(name: &str, left: usize, right: usize) {
 #[track_caller]
 pub fn sum<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
     let value = x.iter().fold(T::of(0.0), |sum, x| sum + x.value());
-    record(x, value, |_| T::of(1.0))
+    record(value, x.len(), |i| x[i].handle, |_| T::of(1.0))
 }
 
 /// `Σ xᵢ yᵢ`, as one operation; 0 for none.
@@ -152,16 +204,15 @@ pub fn sum<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
 /// ```
 #[track_caller]
 pub fn dot<'t, T: Scalar>(x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
-    same_length("dot", x.len(), y.len());
+    same_length("scalar::dot", x.len(), y.len());
     let value = x.iter().zip(y).fold(T::of(0.0), |sum, (x, y)| sum + x.value() * y.value());
-    let Some(tape) = Var::common(tape_of(x), tape_of(y)) else { return Var::constant(value) };
-    let operands = x.iter().zip(y).flat_map(|(x, y)| [(x.record(), y.value()), (y.record(), x.value())]);
-    if 2 * x.len() <= FEW {
-        return tape.few(value, 2 * x.len(), operands);
-    }
-    let mut recording = Recording::begin(tape, 2 * x.len());
-    operands.for_each(|(operand, by)| recording.add(operand, by));
-    recording.end(value)
+    record(value, 2 * x.len(), |i| paired(x, y, i).handle, |i| paired(y, x, i).value())
+}
+
+/// The numbers of two lists in turn.
+#[inline(always)]
+fn paired<'t, T: Scalar>(first: &[Var<'t, T>], second: &[Var<'t, T>], i: usize) -> Var<'t, T> {
+    if i % 2 == 0 { first[i / 2] } else { second[i / 2] }
 }
 
 /// `Σ cᵢ xᵢ` with numbers c, as one operation; 0 for none.
@@ -180,9 +231,9 @@ pub fn dot<'t, T: Scalar>(x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
 #[track_caller]
 #[inline(always)]
 pub fn linear_combination<'t, T: Scalar>(coefficients: &[T], x: &[Var<'t, T>]) -> Var<'t, T> {
-    same_length("linear_combination", coefficients.len(), x.len());
+    same_length("scalar::linear_combination", coefficients.len(), x.len());
     let value = coefficients.iter().zip(x).fold(T::of(0.0), |sum, (&c, x)| sum + c * x.value());
-    record(x, value, |i| coefficients[i])
+    record(value, x.len(), |i| x[i].handle, |i| coefficients[i])
 }
 
 /// `Σ cᵢ xᵢ yᵢ` with numbers c, as one operation; 0 for none.
@@ -201,18 +252,12 @@ pub fn linear_combination<'t, T: Scalar>(coefficients: &[T], x: &[Var<'t, T>]) -
 #[track_caller]
 #[inline]
 pub fn weighted_dot<'t, T: Scalar>(coefficients: &[T], x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
-    same_length("weighted_dot", coefficients.len(), x.len());
-    same_length("weighted_dot", x.len(), y.len());
+    same_length("scalar::weighted_dot", coefficients.len(), x.len());
+    same_length("scalar::weighted_dot", x.len(), y.len());
     let triples = || coefficients.iter().zip(x.iter().zip(y));
     let value = triples().fold(T::of(0.0), |sum, (&c, (x, y))| sum + c * (x.value() * y.value()));
-    let Some(tape) = Var::common(tape_of(x), tape_of(y)) else { return Var::constant(value) };
-    let operands = triples().flat_map(|(&c, (x, y))| [(x.record(), c * y.value()), (y.record(), c * x.value())]);
-    if 2 * x.len() <= FEW {
-        return tape.few(value, 2 * x.len(), operands);
-    }
-    let mut recording = Recording::begin(tape, 2 * x.len());
-    operands.for_each(|(operand, by)| recording.add(operand, by));
-    recording.end(value)
+    let by = |i: usize| coefficients[i / 2] * paired(y, x, i).value();
+    record(value, 2 * x.len(), |i| paired(x, y, i).handle, by)
 }
 
 /// `Σ xᵢ²`, as one operation; 0 for none.
@@ -231,7 +276,7 @@ pub fn weighted_dot<'t, T: Scalar>(coefficients: &[T], x: &[Var<'t, T>], y: &[Va
 #[track_caller]
 pub fn sqnorm<'t, T: Scalar>(x: &[Var<'t, T>]) -> Var<'t, T> {
     let value = x.iter().fold(T::of(0.0), |sum, x| sum + x.value() * x.value());
-    record(x, value, |i| x[i].value() + x[i].value())
+    record(value, x.len(), |i| x[i].handle, |i| x[i].value() + x[i].value())
 }
 
 /// `ln Σ e^xᵢ`, as one operation, without overflow; −∞ for none.

@@ -74,9 +74,10 @@ impl<T: Scalar> Tape<T> {
     /// ```
     #[track_caller]
     pub fn with_capacity(operations: usize) -> Self {
+        let number = TapeNumber::new();
         Tape {
-            number: TapeNumber::new(),
-            columns: Columns::with_capacity(T::of(0.0), operations),
+            columns: Columns::with_capacity(number.word(), T::of(0.0), operations),
+            number,
             statements: RefCell::new(Statements { heads: vec![], links: vec![], partials: vec![] }),
             spare: Cell::new(vec![]),
             inner: Cell::new(None),
@@ -187,30 +188,65 @@ impl<T: Scalar> Tape<T> {
         }
     }
 
-    /// Records an operation of one operand with the partial derivative `by`; the variable of the result.
-    #[inline(always)]
-    #[track_caller]
-    pub(super) fn unary<'t>(&'t self, value: T, operand: Handle<'t, T>, by: T) -> Var<'t, T> {
-        if by.is_exactly(0.0) {
-            Var::constant(value)
-        } else if by.is_exactly(1.0) {
-            // The result differs from the operand by a constant: the same record serves both.
-            Var::new(value, operand)
-        } else {
-            Var::new(value, operand.at(self.columns.push([operand.record(), 0], [by, T::of(0.0)])))
-        }
-    }
-
     /// Records an operation of two operands.
     #[inline(always)]
     #[track_caller]
-    pub(super) fn binary<'t>(&'t self, value: T, operands: [Handle<'t, T>; 2], by: [T; 2]) -> Var<'t, T> {
-        let first = if by[0].is_exactly(0.0) { 0 } else { operands[0].record() };
-        let second = if by[1].is_exactly(0.0) { 0 } else { operands[1].record() };
-        match first | second {
-            0 => Var::constant(value),
-            _ => Var::new(value, operands[0].at(self.columns.push([first, second], by))),
+    pub(super) fn binary<'t>(&'t self, value: T, records: [u32; 2], by: [T; 2]) -> Var<'t, T> {
+        if by[0].is_exactly(0.0) || by[1].is_exactly(0.0) {
+            return self.binary_in_part(value, records, by[0], by[1]);
         }
+        self.push(value, records, by)
+    }
+
+    /// The same where a partial derivative is exactly 0.
+    #[inline(never)]
+    #[track_caller]
+    fn binary_in_part(&self, value: T, [first, second]: [u32; 2], by_first: T, by_second: T) -> Var<'_, T> {
+        let (record, by) = if by_first.is_exactly(0.0) { (second, by_second) } else { (first, by_first) };
+        match by.is_exactly(0.0) {
+            true => Var::constant(value),
+            false => self.push(value, [record, 0], [by, T::of(0.0)]),
+        }
+    }
+
+    /// The variable of a new record.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn push(&self, value: T, records: [u32; 2], by: [T; 2]) -> Var<'_, T> {
+        match self.columns.push(records, by) {
+            Some(word) => Var::new(value, Handle::of(self, word)),
+            None => self.push_growing(value, records, by[0], by[1]),
+        }
+    }
+
+    // Here and below the value is handed through, so that on the usual way nothing has to be kept over a call. The partials
+    // stand alone, as an array would be written to memory in one size and read in another.
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn push_growing(&self, value: T, records: [u32; 2], by_first: T, by_second: T) -> Var<'_, T> {
+        self.columns.make_room(1);
+        let word = self.columns.push(records, [by_first, by_second]).expect("there is room now");
+        Var::new(value, Handle::of(self, word))
+    }
+
+    /// The variable of a new record with a summand, which is the last of the operands.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn push_summed(&self, value: T, records: [u32; 3], by: [T; 2]) -> Var<'_, T> {
+        match self.columns.push_summed(records, by) {
+            Some(word) => Var::new(value, Handle::of(self, word)),
+            None => self.push_summed_growing(value, records, by[0], by[1]),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn push_summed_growing(&self, value: T, records: [u32; 3], by_first: T, by_second: T) -> Var<'_, T> {
+        self.columns.make_room(1);
+        let word = self.columns.push_summed(records, [by_first, by_second]).expect("there is room now");
+        Var::new(value, Handle::of(self, word))
     }
 
     /// Stops at a variable of another tape.

@@ -3,12 +3,12 @@
 use ndarray::Array2;
 
 use super::dual::Dual;
-use super::number::Scalar;
+use super::number::{Scalar, unit};
 use super::tape::Tape;
 use super::var::Var;
 
 /// How many rows or columns of a Jacobian one sweep gives.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 
 /// `f'(x)`
 ///
@@ -100,10 +100,9 @@ pub fn jacobian<T: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, T>]) -> Vec<Var<'t, 
     let x = tape.vars(x);
     let y = f(&x);
     let mut jacobian = Array2::from_elem((y.len(), x.len()), T::of(0.0));
-    let direction = |lane: usize| std::array::from_fn::<T, LANES, _>(|k| T::of(f64::from(u8::from(k == lane))));
     if x.len() < y.len() {
         for (group, x) in x.chunks(LANES).enumerate() {
-            let directions: Vec<_> = x.iter().enumerate().map(|(lane, &x)| (x, direction(lane))).collect();
+            let directions: Vec<_> = x.iter().enumerate().map(|(lane, &x)| (x, unit::<T, LANES>(lane))).collect();
             let tangents = tape.forward_lanes(&directions);
             for (i, &y) in y.iter().enumerate() {
                 let row = tangents.of(y);
@@ -112,7 +111,7 @@ pub fn jacobian<T: Scalar>(f: impl for<'t> FnOnce(&[Var<'t, T>]) -> Vec<Var<'t, 
         }
     } else {
         for (group, y) in y.chunks(LANES).enumerate() {
-            let seeds: Vec<_> = y.iter().enumerate().map(|(lane, &y)| (y, direction(lane))).collect();
+            let seeds: Vec<_> = y.iter().enumerate().map(|(lane, &y)| (y, unit::<T, LANES>(lane))).collect();
             let adjoints = tape.backward_lanes(&seeds);
             for (j, &x) in x.iter().enumerate() {
                 let column = adjoints.wrt(x);

@@ -2,6 +2,7 @@
 
 use super::handle::Handle;
 use super::number::{Scalar, partial};
+use super::statement::{several, three};
 use super::tape::Tape;
 use super::traits::{Active, number_traits, of_value, scalar_of_value};
 use crate::ops::Elementwise;
@@ -25,7 +26,7 @@ use crate::ops::Elementwise;
 #[derive(Clone, Copy)]
 pub struct Var<'t, T: Scalar = f64> {
     value: T,
-    handle: Handle<'t, T>,
+    pub(super) handle: Handle<'t, T>,
 }
 
 impl<'t, T: Scalar> Var<'t, T> {
@@ -46,10 +47,18 @@ impl<'t, T: Scalar> Var<'t, T> {
         Var { value, handle }
     }
 
-    /// A result that was recorded.
+    /// Records an operation of one operand with the partial derivative `by`; the variable of the result.
     #[inline(always)]
-    pub(super) fn recorded(value: T, tape: &'t Tape<T>, record: u32) -> Self {
-        Var::new(value, Handle::new(tape, record))
+    #[track_caller]
+    pub(super) fn unary(value: T, operand: Handle<'t, T>, by: T) -> Self {
+        if by.is_exactly(1.0) {
+            // The result differs from the operand by a constant: the same record serves both.
+            return Var::new(value, operand);
+        }
+        match operand.tape() {
+            Some(tape) if !by.is_exactly(0.0) => tape.push(value, [operand.record(), 0], [by, T::of(0.0)]),
+            _ => Var::constant(value),
+        }
     }
 
     /// The tape, of what depends on a variable.
@@ -85,11 +94,7 @@ impl<'t, T: Scalar> Var<'t, T> {
 #[inline(always)]
 #[track_caller]
 pub(super) fn tape_of<'t, T: Scalar>(numbers: &[Var<'t, T>]) -> Option<&'t Tape<T>> {
-    let first = numbers.iter().find(|x| !x.handle.is_none())?;
-    if numbers.iter().fold(false, |mixed, x| mixed | first.handle.mixed(x.handle)) {
-        numbers.iter().for_each(|x| _ = Var::common(first.tape(), x.tape()));
-    }
-    first.tape()
+    Handle::common(numbers.iter().map(|x| x.handle))
 }
 
 impl<'t, T: Scalar> Active for Var<'t, T> {
@@ -104,35 +109,34 @@ impl<'t, T: Scalar> Active for Var<'t, T> {
         let by = |i: usize| partial::<T, F, A>(i, x, y).unwrap_or(T::of(0.0));
         let handle = operands.map(|operand| operand.handle);
         match A {
-            1 => match handle[0].tape() {
-                Some(tape) => tape.unary(y, handle[0], by(0)),
-                None => Var::constant(y),
-            },
+            1 if handle[0].is_none() => Var::constant(y),
+            1 => Var::unary(y, handle[0], by(0)),
             2 => {
                 let (left, right) = (handle[0], handle[1]);
-                if right.is_none() {
+                if left.is_beside(right) {
                     let Some(tape) = left.tape() else { return Var::constant(y) };
-                    return tape.unary(y, left, by(0));
+                    return tape.binary(y, [left.record(), right.record()], [by(0), by(1)]);
                 }
-                let Some(tape) = right.tape() else { return Var::constant(y) };
-                if left.is_none() {
-                    return tape.unary(y, right, by(1));
+                if right.is_none() {
+                    return Var::unary(y, left, by(0));
                 }
-                if left.mixed(right) {
-                    Var::common(left.tape(), right.tape());
+                if !left.is_none() {
+                    left.check(right);
                 }
-                tape.binary(y, [left, right], [by(0), by(1)])
+                Var::unary(y, right, by(1))
             }
-            _ => {
-                let Some(tape) = tape_of(&operands) else { return Var::constant(y) };
-                let by: [T; A] = std::array::from_fn(|i| if handle[i].is_none() { T::of(0.0) } else { by(i) });
-                let record = handle.map(Handle::record);
-                if A == 3 && by[2].is_exactly(1.0) && !by[0].is_exactly(0.0) && !by[1].is_exactly(0.0) {
-                    let place = tape.columns.push_summed([record[0], record[1], record[2]], [by[0], by[1]]);
-                    return Var::new(y, handle[0].at(place));
+            3 => {
+                let (first, second, third) = (by(0), by(1), by(2));
+                if handle[0].is_beside(handle[1]) && handle[0].is_beside(handle[2]) {
+                    let Some(tape) = handle[0].tape() else { return Var::constant(y) };
+                    if third.is_exactly(1.0) && !first.is_exactly(0.0) && !second.is_exactly(0.0) {
+                        let records = [handle[0].record(), handle[1].record(), handle[2].record()];
+                        return tape.push_summed(y, records, [first, second]);
+                    }
                 }
-                tape.several(y, record, by)
+                three(y, (handle[0], first), (handle[1], second), (handle[2], third))
             }
+            _ => several(y, &std::array::from_fn::<_, A, _>(|i| (handle[i], by(i)))),
         }
     }
 }

@@ -249,13 +249,10 @@ impl<S: Slot, const L: usize, const ZERO_RULE: bool> Backward<'_, S, L, ZERO_RUL
         let function = S::functions(&machine.program.rows[row as usize]).reverse;
         for start in Machine::<S, L>::starts(run) {
             let count = Machine::<S, L>::part(run, start);
-            let mut x: [&[S]; MOST] = [&[]; MOST];
-            for (k, x) in x.iter_mut().enumerate().take(run.width as usize) {
-                *x = machine.fetch(run, k, start, count, k);
-            }
+            let x = machine.fetch_all(run, start, count);
             let (y, g) = (&*machine.results(run, start, count), &*machine.cotangents(run, start, count));
-            // SAFETY: the last buffer, which no operand uses.
-            let parts = unsafe { slice::from_raw_parts_mut(machine.scratch.add(MOST * CHUNK), count * L) };
+            // The buffer that no operand uses.
+            let parts = machine.buffer(MOST, count);
             for k in (0..run.width as usize).filter(|k| run.active & (1 << k) != 0) {
                 function(k, Block { x, y, g }, parts);
                 let parts = &*parts;

@@ -66,8 +66,7 @@ impl<T: Element> Engine<T> {
 
     /// Statements of the program, and places that its values take in a run without and with cotangents.
     pub(super) fn size(&self) -> [usize; 3] {
-        let statements = self.sweep.runs.iter().map(|run| run.count as usize).sum();
-        [statements, self.values.slots, self.sweep.slots + self.sweep.adjoint_slots]
+        [self.sweep.statements(), self.values.slots, self.sweep.slots + self.sweep.adjoint_slots]
     }
 
     /// Values of the outputs.
@@ -251,7 +250,7 @@ fn guarded<S: Slot>(program: &Program<S::Base>, memory: &Memory<S>) -> std::resu
 }
 
 /// [`run`] at one point.
-fn run_one<S: Slot, const L: usize>(program: &Program<S::Base>, memory: &mut Memory<S>) -> Result<()> {
+pub(super) fn run_one<S: Slot, const L: usize>(program: &Program<S::Base>, memory: &mut Memory<S>) -> Result<()> {
     run::<S, L>(program, memory).map_err(|(_, error)| error)
 }
 

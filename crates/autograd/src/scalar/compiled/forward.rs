@@ -1,7 +1,7 @@
 //! The loops that run a program forwards: one a run, so that an operation is chosen once for many statements.
 
 use super::fuse::Op;
-use super::machine::{MOST, Machine};
+use super::machine::Machine;
 use super::program::{Program, Run};
 use super::slot::{Memory, Slot};
 use crate::kernels::dispatch::{self, Kernel};
@@ -234,11 +234,7 @@ impl<S: Slot, const L: usize> Forward<'_, S, L> {
         let function = S::functions(&machine.program.rows[row as usize]).forward;
         for start in Machine::<S, L>::starts(run) {
             let count = Machine::<S, L>::part(run, start);
-            let mut x: [&[S]; MOST] = [&[]; MOST];
-            for (k, x) in x.iter_mut().enumerate().take(run.width as usize) {
-                *x = machine.fetch(run, k, start, count, k);
-            }
-            function(x, machine.results(run, start, count));
+            function(machine.fetch_all(run, start, count), machine.results(run, start, count));
         }
     }
 }

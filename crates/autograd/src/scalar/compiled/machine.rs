@@ -146,6 +146,16 @@ impl<'a, S: Slot, const L: usize> Machine<'a, S, L> {
         unsafe { slice::from_raw_parts(from, count * L) }
     }
 
+    /// The values of all operands of the statements `start..start + count`, as [`fetch`](Self::fetch) gives them.
+    #[inline(always)]
+    pub(super) fn fetch_all(&self, run: &Run, start: usize, count: usize) -> [&[S]; MOST] {
+        let mut x: [&[S]; MOST] = [&[]; MOST];
+        for (k, x) in x.iter_mut().enumerate().take(run.width as usize) {
+            *x = self.fetch(run, k, start, count, k);
+        }
+        x
+    }
+
     /// The value of operand `k` where it is one and the same for all statements of a run.
     #[inline(always)]
     pub(super) fn same(&self, run: &Run, k: usize) -> Option<S> {

@@ -85,6 +85,13 @@ pub(super) struct Program<T: Element> {
     pub(super) adjoint_slots: usize,
 }
 
+impl<T: Element> Program<T> {
+    /// How many statements it has.
+    pub(super) fn statements(&self) -> usize {
+        self.runs.iter().map(|run| run.count as usize).sum()
+    }
+}
+
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {

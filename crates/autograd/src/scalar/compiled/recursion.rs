@@ -1,11 +1,11 @@
 //! Recursions: the body of a loop is recorded once, and replayed for each step.
 
-use super::engine::{expect, run, sweep};
+use super::engine::{expect, run, run_one, sweep};
 use super::forward::forward;
 use super::fuse::Request;
-use super::graph::{Graph, Guard};
+use super::graph::Graph;
 use super::program::{Program, Purpose, build};
-use super::reduce::frontier;
+use super::reduce::Frontier;
 use super::rows::Pair;
 use super::slot::{Memory, Slot};
 use super::step::{Back, Body};
@@ -147,10 +147,7 @@ impl<T: Element> Recursion<T> {
         (mut end, value): (Graph<T>, Vec<u32>),
     ) -> Result<Self> {
         expect("number in the next state", state, outputs.len() - 1)?;
-        let guards = std::mem::take(&mut graph.guards);
-        let (frontier, varies) = frontier(&graph, parameters, &outputs, &guards);
-        let (inside, outside): (Vec<Guard>, Vec<Guard>) =
-            guards.into_iter().partition(|guard| varies[guard.a as usize] || varies[guard.b as usize]);
+        let Frontier { nodes: frontier, inside, outside } = Frontier::new(&mut graph, parameters, &outputs);
         let leaves: Vec<u32> = (0..(parameters + state) as u32).collect();
         let active = vec![true; parameters + state];
         let (theta, by_theta) = (&leaves[..parameters], &active[..parameters]);
@@ -165,8 +162,7 @@ impl<T: Element> Recursion<T> {
 
     /// How many operations a step takes forwards and backwards.
     pub fn operations(&self) -> (usize, usize) {
-        let count = |program: &Program<T>| program.runs.iter().map(|run| run.count as usize).sum();
-        (count(&self.body.step), self.body.back[0].as_ref().map_or(0, |back| count(&back.program)))
+        (self.body.step.statements(), self.body.back[0].as_ref().map_or(0, |back| back.program.statements()))
     }
 
     /// Numbers that are kept of each step for the sweep back.
@@ -321,7 +317,7 @@ impl<T: Element> Recursion<T> {
         for (i, &x) in state.iter().enumerate() {
             work.records[i] = of_state(i, x);
         }
-        run::<S, 1>(&self.prologue, &mut work.prologue).map_err(|(_, error)| error)?;
+        run_one::<S, 1>(&self.prologue, &mut work.prologue)?;
         let Body { step, keep, next, .. } = &self.body;
         for (place, &[from, _]) in self.prologue.outputs.iter().enumerate() {
             work.step.values[place] = work.prologue.values[from as usize];
@@ -343,7 +339,7 @@ impl<T: Element> Recursion<T> {
         }
         let end = &work.records[count * stride..][..self.state];
         work.last.values[self.parameters..][..self.state].copy_from_slice(end);
-        run::<S, 1>(&self.last, &mut work.last).map_err(|(_, error)| error)?;
+        run_one::<S, 1>(&self.last, &mut work.last)?;
         let [last, _] = self.last.outputs[0];
         Ok((value + work.last.values[last as usize]).number())
     }

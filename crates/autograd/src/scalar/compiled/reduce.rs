@@ -2,7 +2,7 @@
 
 use super::backward::backward;
 use super::batch::First;
-use super::engine::{LANES, Pool, expect, load_points, run, sweep};
+use super::engine::{LANES, Pool, expect, load_points, run, run_one, sweep};
 use super::fuse::Request;
 use super::graph::{Code, Graph, Guard, NONE};
 use super::program::{Program, Purpose, build};
@@ -86,10 +86,7 @@ impl<T: Element> MapReduce<T> {
         let inputs = [theta0, row0].concat();
         let (mut graph, outputs) = traced::record(&inputs, |x| vec![term(&x[..theta0.len()], &x[theta0.len()..])])?;
         let (parameters, width) = (theta0.len(), row0.len());
-        let guards = std::mem::take(&mut graph.guards);
-        let (frontier, varies) = frontier(&graph, parameters, &outputs, &guards);
-        let (inside, outside): (Vec<Guard>, Vec<Guard>) =
-            guards.into_iter().partition(|guard| varies[guard.a as usize] || varies[guard.b as usize]);
+        let Frontier { nodes: frontier, inside, outside } = Frontier::new(&mut graph, parameters, &outputs);
         let theta: Vec<u32> = (0..parameters as u32).collect();
         let all = vec![true; parameters];
         let before = Request { leaves: &theta, active: &all, outputs: &frontier, guards: &outside };
@@ -106,8 +103,7 @@ impl<T: Element> MapReduce<T> {
 
     /// How many operations one row takes, and how many are done once for all rows.
     pub fn operations(&self) -> (usize, usize) {
-        let count = |program: &Program<T>| program.runs.iter().map(|run| run.count as usize).sum();
-        (count(&self.body), count(&self.prologue))
+        (self.body.statements(), self.prologue.statements())
     }
 
     /// `Σᵢ f(θ, dᵢ)`; `rows` holds the rows of the data one after the other.
@@ -189,33 +185,42 @@ fn load<S: Slot>(memory: &mut Memory<S>, theta: &[S::Base], value: impl Fn(usize
     }
 }
 
-/// The nodes that do not depend on the row and that something which does uses; and for each node whether it does.
-pub(super) fn frontier<T: Element>(
-    graph: &Graph<T>,
-    parameters: usize,
-    outputs: &[u32],
-    guards: &[Guard],
-) -> (Vec<u32>, Vec<bool>) {
-    let mut varies: Vec<bool> = vec![false; graph.nodes.len()];
-    let mut used = vec![false; graph.nodes.len()];
-    for (i, node) in graph.nodes.iter().enumerate() {
-        varies[i] = match node.code {
-            Code::Input => node.args[0] as usize >= parameters,
-            _ => graph.operands(node).iter().any(|&operand| varies[operand as usize]),
-        };
-    }
-    let guarded = guards.iter().filter(|guard| varies[guard.a as usize] || varies[guard.b as usize]);
-    for node in outputs.iter().copied().chain(guarded.flat_map(|guard| [guard.a, guard.b])) {
-        used[node as usize] = true;
-    }
-    for i in (0..graph.nodes.len()).rev() {
-        if used[i] && varies[i] {
-            graph.operands(&graph.nodes[i]).iter().for_each(|&operand| used[operand as usize] = true);
+/// What a recording of one row is divided at.
+pub(super) struct Frontier {
+    /// The nodes that do not depend on the row and that something which does uses.
+    pub(super) nodes: Vec<u32>,
+    /// The guards of what depends on the row.
+    pub(super) inside: Vec<Guard>,
+    /// The other ones.
+    pub(super) outside: Vec<Guard>,
+}
+
+impl Frontier {
+    /// Takes the guards out of the graph, whose first inputs are the parameters.
+    pub(super) fn new<T: Element>(graph: &mut Graph<T>, parameters: usize, outputs: &[u32]) -> Self {
+        let mut varies: Vec<bool> = vec![false; graph.nodes.len()];
+        let mut used = vec![false; graph.nodes.len()];
+        for (i, node) in graph.nodes.iter().enumerate() {
+            varies[i] = match node.code {
+                Code::Input => node.args[0] as usize >= parameters,
+                _ => graph.operands(node).iter().any(|&operand| varies[operand as usize]),
+            };
         }
+        let guards = std::mem::take(&mut graph.guards).into_iter();
+        let (inside, outside): (Vec<Guard>, Vec<Guard>) =
+            guards.partition(|guard| varies[guard.a as usize] || varies[guard.b as usize]);
+        for node in outputs.iter().copied().chain(inside.iter().flat_map(|guard| [guard.a, guard.b])) {
+            used[node as usize] = true;
+        }
+        for i in (0..graph.nodes.len()).rev() {
+            if used[i] && varies[i] {
+                graph.operands(&graph.nodes[i]).iter().for_each(|&operand| used[operand as usize] = true);
+            }
+        }
+        let constant = |i: usize| graph.nodes[i].code == Code::Constant;
+        let nodes = (0..graph.nodes.len()).filter(|&i| used[i] && !varies[i] && !constant(i)).map(|i| i as u32);
+        Frontier { nodes: nodes.collect(), inside, outside }
     }
-    let constant = |i: usize| graph.nodes[i].code == Code::Constant;
-    let frontier = (0..graph.nodes.len()).filter(|&i| used[i] && !varies[i] && !constant(i)).map(|i| i as u32);
-    (frontier.collect(), varies)
 }
 
 /// The sum over all rows, and with `GRADIENT` the cotangents of θ, which stay in the memory of the prologue.
@@ -225,7 +230,7 @@ fn total<S: Slot, const GRADIENT: bool>(
     [count, width]: [usize; 2],
     rows: &[S::Base],
 ) -> Result<S::Base> {
-    run::<S, 1>(prologue, &mut state.prologue).map_err(|(_, error)| error)?;
+    run_one::<S, 1>(prologue, &mut state.prologue)?;
     let stride = 1 + prologue.outputs.len();
     let each = count.div_ceil(PARTS).next_multiple_of(LANES).max(LEAST);
     let parts = count.div_ceil(each);

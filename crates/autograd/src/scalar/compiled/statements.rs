@@ -4,11 +4,7 @@ use std::panic::Location;
 
 use super::exponentials;
 use super::traced::{Plain, Traced};
-
-#[track_caller]
-fn same_length(name: &str, left: usize, right: usize) {
-    assert!(left == right, "Traced::{name}: {left} numbers on the left, {right} on the right");
-}
+use crate::scalar::statement::same_length;
 
 impl<T: Plain> Traced<T> {
     /// `Σ xᵢ`; 0 for none. See [`scalar::sum`](crate::scalar::sum).
@@ -41,7 +37,7 @@ impl<T: Plain> Traced<T> {
     /// ```
     #[track_caller]
     pub fn dot(x: &[Self], y: &[Self]) -> Self {
-        same_length("dot", x.len(), y.len());
+        same_length("Traced::dot", x.len(), y.len());
         x.iter().zip(y).fold(Self::from(T::ZERO), |sum, (&x, &y)| sum + x * y)
     }
 
