@@ -32,6 +32,14 @@ impl MatMul {
         operands[0].tape.record_shared(MatMul { transpose, through }, &operands)
     }
 
+    /// Whether one right matrix meets a batch of left ones, which lie below one another: its contribution is then one product
+    /// over all their rows, and not a batch of products to be added.
+    fn is_tall<T: Element>(&self, call: &Call<'_, T>) -> bool {
+        let [a, b, g] = [call.inputs[0], call.inputs[1], call.cotangent].map(Var::shape);
+        let one = b[..b.len() - 2].iter().product::<usize>() == 1;
+        one && g.len() > 2 && a[..a.len() - 2] == g[..g.len() - 2] && !self.transpose[0] && !self.through[0]
+    }
+
     /// Whether the kernel reads each operand transposed.
     fn reads_transposed(&self) -> [bool; 2] {
         [0, 1].map(|i| self.transpose[i] != self.through[i])
@@ -142,9 +150,13 @@ impl<T: Element> Op<T> for MatMul {
             false => product(g, false, b, !transpose_b),
             true => product(b, transpose_b, g, true),
         });
-        let to_b = call.wanted[1].then(|| match transpose_b {
-            false => product(a, !transpose_a, g, false),
-            true => product(g, true, a, transpose_a),
+        let to_b = call.wanted[1].then(|| {
+            let (a, g) = if self.is_tall(call) { (a.stacked(), g.stacked()) } else { (a, g) };
+            let to_b = match transpose_b {
+                false => product(a, !transpose_a, g, false),
+                true => product(g, true, a, transpose_a),
+            };
+            if self.is_tall(call) { to_b.reshape(b.shape()) } else { to_b }
         });
         Pullback::new([to_a, to_b])
     }
@@ -178,6 +190,14 @@ impl<'t, T: Element> Var<'t, T> {
         kept.extend((left.len() > 1).then(|| shape[shape.len() - 2]));
         kept.extend((right.len() > 1).then(|| shape[shape.len() - 1]));
         product.reshape(kept)
+    }
+
+    /// The matrices of a batch below one another, as one.
+    #[track_caller]
+    fn stacked(self) -> Self {
+        let shape = self.shape();
+        let (batch, columns) = (&shape[..shape.len() - 1], shape[shape.len() - 1]);
+        self.reshape([batch.iter().product(), columns])
     }
 
     /// Whether the node exchanges the last two axes and nothing else.
