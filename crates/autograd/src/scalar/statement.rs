@@ -212,7 +212,7 @@ pub fn dot<'t, T: Scalar>(x: &[Var<'t, T>], y: &[Var<'t, T>]) -> Var<'t, T> {
 /// The numbers of two lists in turn.
 #[inline(always)]
 fn paired<'t, T: Scalar>(first: &[Var<'t, T>], second: &[Var<'t, T>], i: usize) -> Var<'t, T> {
-    if i % 2 == 0 { first[i / 2] } else { second[i / 2] }
+    if i.is_multiple_of(2) { first[i / 2] } else { second[i / 2] }
 }
 
 /// `Σ cᵢ xᵢ` with numbers c, as one operation; 0 for none.
