@@ -141,7 +141,7 @@ fn traced(value: Option<&str>) -> String {
 fn the_environment_asks_for_plans_as_they_are_made() {
     let plan = traced(Some("1"));
     // Three steps of one structure are one plan.
-    assert_eq!(plan.matches("plan of 3 nodes for 1 outputs, f64\nkernel 0 : [5]").count(), 1, "{plan}");
+    assert_eq!(plan.matches("plan of 3 nodes for 1 output, f64\nkernel 0 : [5]").count(), 1, "{plan}");
     assert!(plan.contains("    %1 = tanh(%0)\n"), "{plan}");
     assert_eq!(traced(Some("plan")), plan);
     for off in [None, Some(""), Some("0")] {

@@ -201,6 +201,11 @@ fn written(place: Place, used: &mut [bool]) -> String {
     }
 }
 
+/// So many of something.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, kernel) in self.kernels.iter().enumerate() {
@@ -216,11 +221,8 @@ impl fmt::Display for Plan {
             }
         }
         let Plan { kernels, buffer_bytes, result_bytes, peak_bytes, recomputed, .. } = self;
-        let (count, flops) = (kernels.len(), self.flops());
-        write!(
-            f,
-            "{count} kernels, {flops} flops, {buffer_bytes} bytes of buffers, {result_bytes} bytes of results, "
-        )?;
+        let (count, flops) = (counted(kernels.len(), "kernel"), self.flops());
+        write!(f, "{count}, {flops} flops, {buffer_bytes} bytes of buffers, {result_bytes} bytes of results, ")?;
         writeln!(f, "{peak_bytes} bytes at most")?;
         match (self.limit, recomputed) {
             (None, _) => Ok(()),

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::plan::Steps;
-use super::print::Plan;
+use super::print::{Plan, counted};
 use crate::kernels::number::Element;
 use crate::tape::Inner;
 
@@ -14,8 +14,8 @@ const VARIABLE: &str = "WENGERT_TRACE";
 pub(crate) fn show<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps) {
     static ON: OnceLock<bool> = OnceLock::new();
     if *ON.get_or_init(is_on) {
-        let (nodes, outputs) = (ids.len(), steps.asked().outputs.len());
-        eprint!("plan of {nodes} nodes for {outputs} outputs, {}\n{}", T::NAME, Plan::of(tape, ids, steps));
+        let (nodes, outputs) = (counted(ids.len(), "node"), counted(steps.asked().outputs.len(), "output"));
+        eprint!("plan of {nodes} for {outputs}, {}\n{}", T::NAME, Plan::of(tape, ids, steps));
     }
 }
 

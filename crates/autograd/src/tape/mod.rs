@@ -10,12 +10,13 @@ mod recycle;
 pub(crate) mod var;
 
 use std::cell::{Cell, RefCell};
+use std::hash::BuildHasher;
 use std::panic::Location;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashTable;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::error::{Error, Result};
 use crate::kernels::number::Element;
@@ -95,6 +96,8 @@ pub(crate) struct Inner<T: Element> {
     pub(crate) findings: Findings,
     /// Those that a cleared tape had are known still.
     scopes: Vec<Rc<str>>,
+    /// A scope by the hash of the one around it and of its name.
+    scope_by_name: FxHashMap<u64, u32>,
     scope: u32,
     pub(crate) names: FxHashMap<u32, Rc<str>>,
     pub(crate) parameters: FxHashMap<ParamId, u32>,
@@ -391,6 +394,7 @@ impl<T: Element> Inner<T> {
             first_of_user: None,
             findings: Findings::default(),
             scopes: Vec::new(),
+            scope_by_name: FxHashMap::default(),
             scope: 0,
             names: FxHashMap::default(),
             parameters: FxHashMap::default(),
@@ -432,13 +436,18 @@ impl<T: Element> Inner<T> {
             true => scope == name,
             false => scope.strip_prefix(&*outer).and_then(|rest| rest.strip_prefix('.')) == Some(name),
         };
-        let known = self.scopes.iter().position(|scope| inside(scope));
-        let index = known.unwrap_or_else(|| {
-            let full = if outer.is_empty() { name.to_string() } else { format!("{outer}.{name}") };
-            self.scopes.push(full.into());
-            self.scopes.len() - 1
-        });
-        self.scope = index as u32;
+        let hash = FxBuildHasher.hash_one((before, name));
+        let known = self.scope_by_name.get(&hash).filter(|&&known| inside(&self.scopes[known as usize]));
+        self.scope = match known {
+            Some(&known) => known,
+            None => {
+                let full = if outer.is_empty() { name.to_string() } else { format!("{outer}.{name}") };
+                self.scopes.push(full.into());
+                let new = self.scopes.len() as u32 - 1;
+                self.scope_by_name.insert(hash, new);
+                new
+            }
+        };
         before
     }
 

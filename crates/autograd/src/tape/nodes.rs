@@ -122,6 +122,7 @@ impl<T: Element> Inner<T> {
         // Their names are not copied again by the next recording.
         if self.scopes.len() > super::MOST_SCOPES {
             self.scopes.truncate(1);
+            self.scope_by_name.clear();
             self.forget_from(0);
         }
     }
