@@ -234,3 +234,21 @@ fn views_within_a_pass() -> wengert_autograd::Result<()> {
     assert_eq!((double.detach() * 3.0 + double).value()?.as_slice(), [8.0, 16.0]);
     Ok(())
 }
+
+/// A sum over no axes, or over axes of length 1, is what it sums: fused or not, kept or not, in the same bits.
+#[test]
+fn sums_of_one_element_keep_the_sign_of_zero() {
+    let value = |shape: &[usize], axes: &[isize], fused: bool| {
+        let tape = Tape::<f64>::new();
+        tape.check_finite(!fused);
+        let x = tape.input(Tensor::full(shape, -0.0));
+        let y = (x * 2.0).sum_axes(axes, false);
+        let values = tape.eval([y, y * 3.0]).expect("values");
+        values.map(|value| value.as_slice().iter().map(|value| value.to_bits()).collect::<Vec<_>>())
+    };
+    for (shape, axes) in [(&[][..], &[][..]), (&[1], &[0]), (&[2, 1, 3], &[1]), (&[1, 4], &[0]), (&[3], &[])] {
+        let (fused, alone) = (value(shape, axes, true), value(shape, axes, false));
+        assert_eq!(fused, alone, "{shape:?} over {axes:?}");
+        assert!(fused.iter().flatten().all(|&bits| bits == (-0.0f64).to_bits()), "{shape:?} over {axes:?}");
+    }
+}

@@ -83,7 +83,8 @@ impl<'p, 'a> Writer<'p, 'a> {
         for position in 0..count {
             let separate = writer.placer.selection.options.separate;
             let light = chains::light(&writer, position);
-            writer.lights[position] = light.filter(|&light| !separate || light == Light::Copy);
+            writer.lights[position] =
+                light.filter(|&light| !separate || matches!(light, Light::Copy | Light::Times(_)));
             if let Some(Light::Choose) = writer.lights[position] {
                 writer.operands[position].truncate(2);
             }

@@ -102,7 +102,7 @@ pub(crate) struct Selector {
 impl Options {
     /// Whether nodes may be replaced by what equals them, of whatever op.
     fn simplifies(self) -> bool {
-        !self.literal && !self.separate
+        !self.literal
     }
 }
 
@@ -258,7 +258,8 @@ fn join_of<T: Element>(tape: &Inner<T>, id: u32, op: &dyn Op<T>) -> Option<Tag> 
             false => outer += 1,
         }
     }
-    (joined > 0 || outer == 0).then_some(Tag::Join(join, outer, joined))
+    // What is joined of one element alone is that element, of whatever sign zero is.
+    Some(if joined == 0 { Tag::View } else { Tag::Join(join, outer, joined) })
 }
 
 /// A shape as `[outer, n, inner]` around the axes that a join says.
