@@ -151,12 +151,13 @@ impl<T: Element> Op<T> for MatMul {
             true => product(b, transpose_b, g, true),
         });
         let to_b = call.wanted[1].then(|| {
-            let (a, g) = if self.is_tall(call) { (a.stacked(), g.stacked()) } else { (a, g) };
+            let tall = self.is_tall(call);
+            let (a, g) = if tall { (a.stacked(), g.stacked()) } else { (a, g) };
             let to_b = match transpose_b {
                 false => product(a, !transpose_a, g, false),
                 true => product(g, true, a, transpose_a),
             };
-            if self.is_tall(call) { to_b.reshape(b.shape()) } else { to_b }
+            if tall { to_b.reshape(b.shape()) } else { to_b }
         });
         Pullback::new([to_a, to_b])
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::execute::{Memory, Missing, Run, row};
+use super::execute::{Memory, Run, row};
 use super::pass;
 use super::plan::{Fused, Instruction, Pattern, Place, Source, Step, Steps, Target};
 use crate::error::Result;
@@ -74,11 +74,12 @@ impl<T: Element> Compact<T> {
         let buffers = steps.buffers.iter().map(|&count| begin(count)).collect();
         let results = steps.results.iter().map(|&(_, count)| begin(count)).collect();
         let compact = Compact { work: Vec::new(), buffers, results, length };
+        let fits = |compact: &Compact<T>| compact.length <= MOST_BYTES / size_of::<T>();
+        if !fits(&compact) {
+            return None;
+        }
         let mut writer = Writer { tape, ids, registers: length, compact };
         for step in &steps.steps {
-            if writer.compact.length > MOST_BYTES / size_of::<T>() {
-                return None;
-            }
             match step {
                 Step::Op { node, inputs, output } => {
                     let inputs = inputs.iter().map(|&(input, place)| (input, writer.slot(place))).collect();
@@ -88,7 +89,7 @@ impl<T: Element> Compact<T> {
                 Step::Fused(fused) => writer.fused(fused)?,
             }
         }
-        Some(writer.compact).filter(|compact| compact.length <= MOST_BYTES / size_of::<T>())
+        Some(writer.compact).filter(fits)
     }
 
     /// Where the values of a place begin that are not the tape's.
@@ -235,12 +236,7 @@ impl<'r, T> Readable<'r, T> {
 impl<T: Element> Run<'_, T> {
     /// Runs a plan in this form.
     pub(super) fn run_compact(&self, compact: &Compact<T>, memory: &mut Memory<T>) -> Result<()> {
-        let missing = |missing: Missing| missing.error(self.tape, self.ids, self.steps);
-        let memory = memory.stretch(compact.length).map_err(missing)?;
-        if cfg!(debug_assertions) {
-            // An element that is read before it is written is then seen.
-            memory.fill(T::NAN);
-        }
+        let memory = memory.stretch(compact.length).map_err(|missing| self.lack(missing))?;
         compact.work.iter().try_for_each(|work| self.work(work, memory))
     }
 

@@ -76,7 +76,7 @@ pub(crate) struct Missing {
 
 impl Missing {
     /// Names the bytes, and the op that is the first to write them.
-    pub(crate) fn error<T: Element>(self, tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Error {
+    fn error<T: Element>(self, tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Error {
         let message = format!("the {} bytes that it needs cannot be had", self.length.saturating_mul(size_of::<T>()));
         let writes = |step: &&Step| step.written().iter().any(|&(_, place)| Some(place) == self.place);
         let most = |step: &&Step| scratch_of(step, size_of::<T>());
@@ -148,9 +148,7 @@ impl<T: Element> Memory<T> {
     /// # Errors
     /// It could not be had.
     pub(super) fn stretch(&mut self, length: usize) -> Result<&mut [T], Missing> {
-        if self.scratch.len() != length {
-            renew(&mut self.scratch, length, None)?;
-        }
+        renew(&mut self.scratch, length, None)?;
         Ok(self.scratch.make_mut())
     }
 
@@ -209,8 +207,7 @@ impl<T: Element> Memory<T> {
 impl<T: Element> Run<'_, T> {
     /// Runs every step.
     pub(crate) fn run_in(&self, memory: &mut Memory<T>) -> Result<()> {
-        let missing = |missing: Missing| missing.error(self.tape, self.ids, self.steps);
-        memory.renew(self.steps, self.functions.scratch).map_err(missing)?;
+        memory.renew(self.steps, self.functions.scratch).map_err(|missing| self.lack(missing))?;
         if self.check_finite {
             self.check_leaves()?;
         }
@@ -330,6 +327,11 @@ impl<T: Element> Run<'_, T> {
             memory.put(place, storage);
         }
         done
+    }
+
+    /// The mistake that memory could not be had.
+    pub(super) fn lack(&self, missing: Missing) -> Error {
+        missing.error(self.tape, self.ids, self.steps)
     }
 
     /// Adds where the op was recorded.

@@ -99,13 +99,6 @@ pub(crate) struct Selector {
     waiting: Vec<u32>,
 }
 
-impl Options {
-    /// Whether nodes may be replaced by what equals them, of whatever op.
-    fn simplifies(self) -> bool {
-        !self.literal
-    }
-}
-
 impl Selector {
     /// Selects what the outputs need and is not there yet.
     pub(crate) fn select<T: Element>(&mut self, tape: &Inner<T>, outputs: &[u32], options: Options) {
@@ -164,7 +157,7 @@ impl Selector {
 
 /// The nodes that the kernel of a node reads: its inputs, or what lies through them.
 fn read_by<'a, T: Element>(tape: &'a Inner<T>, node: &'a Node<T>, options: Options) -> impl Iterator<Item = u32> + 'a {
-    let times = options.simplifies() && times(tape, node).is_some();
+    let times = !options.literal && times(tape, node).is_some();
     let through = move |operand: usize| times || matches!(&node.kind, Kind::Op(op) if op.reads_through(operand));
     node.inputs.iter().enumerate().map(move |(operand, &input)| match through(operand) {
         true => tape.nodes[input as usize].inputs[0],
@@ -182,7 +175,7 @@ fn tag_of<T: Element>(tape: &Inner<T>, id: u32, options: Options) -> Tag {
             None if op.is_view() => Tag::View,
             None if op.is_broadcast() => Tag::Broadcast,
             None => {
-                let times = times(tape, node).filter(|_| options.simplifies());
+                let times = times(tape, node).filter(|_| !options.literal);
                 times.map(Tag::Times).or_else(|| join_of(tape, id, &**op)).unwrap_or(Tag::Op)
             }
         },
