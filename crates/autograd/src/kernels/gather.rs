@@ -1,5 +1,7 @@
 //! Copies between layouts.
 
+use super::dispatch::{self, Kernel};
+
 /// Copies the elements of a strided view into row-major order.
 pub fn strided<T: Copy>(input: &[T], shape: &[usize], strides: &[usize], offset: usize, output: &mut [T]) {
     let Some((&n, outer)) = shape.split_last() else {
@@ -38,6 +40,30 @@ fn advance(position: &mut [usize], lengths: &[usize], strides: &[usize], at: &mu
 /// Writes the elements of a repeated operand that stand against the output's elements from `start` on. `lengths` are
 /// the output's axes, `strides` the operand's, 0 where it repeats.
 pub fn repeat<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start: usize, output: &mut [T]) {
+    dispatch::run(Repeat { input, lengths, strides, start, output });
+}
+
+/// A repeated operand: short rows of one element are filled by whole registers.
+struct Repeat<'a, T> {
+    input: &'a [T],
+    lengths: &'a [usize],
+    strides: &'a [usize],
+    start: usize,
+    output: &'a mut [T],
+}
+
+impl<T: Copy> Kernel for Repeat<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Repeat { input, lengths, strides, start, output } = self;
+        repeated(input, lengths, strides, start, output);
+    }
+}
+
+#[inline(always)]
+fn repeated<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start: usize, output: &mut [T]) {
     let Some((&n, outer)) = lengths.split_last() else { return };
     let stride = strides[outer.len()];
     let mut position = smallvec::SmallVec::<[usize; 8]>::from_elem(0, outer.len());

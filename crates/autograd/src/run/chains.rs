@@ -80,9 +80,9 @@ pub(super) fn light(writer: &Writer<'_, '_>, position: usize) -> Option<Light> {
         Tag::Times(count) => Some(Light::Times(count)),
         Tag::Join(Join::Sum, 0, _) if is_whole(writer, position) => Some(Light::Sum),
         Tag::Row(row) if row == TypeId::of::<Select>() => {
-            let operands = &writer.operands[position];
-            let zero = repeated(selection, &simplified.replaced, operands[2]) == Tag::Number(Number::Zero);
-            (zero && operands[0] != operands[1]).then_some(Light::Choose)
+            let reads = &writer.reads[position];
+            let zero = repeated(selection, &simplified.replaced, reads[2].0) == Tag::Number(Number::Zero);
+            (zero && reads[0] != reads[1]).then_some(Light::Choose)
         }
         Tag::Row(row) => table().into_iter().find(|entry| entry.0 == row).map(|entry| Light::Row(entry.1)),
         _ => None,

@@ -143,7 +143,17 @@ impl<T: Element> Writer<'_, T> {
         match source {
             Source::Load(i) => self.slot(fused.loads[i as usize].place),
             Source::Register(i) => Slot::Memory(self.register(fused, i).start as u32),
-            Source::Store(i) => self.slot(fused.stores[i as usize].1),
+            Source::Store(i) => self.slot(fused.stores[i as usize].place),
+        }
+    }
+
+    fn target(&self, fused: &Fused, target: Target, count: usize) -> Range<usize> {
+        match target {
+            Target::Register(i) => {
+                let start = self.register(fused, i).start;
+                start..start + count
+            }
+            Target::Store(i) => self.written(fused.stores[i as usize].place, count),
         }
     }
 
@@ -155,7 +165,8 @@ impl<T: Element> Writer<'_, T> {
         }
         for load in &fused.loads {
             if let Pattern::Repeat { register, lengths, strides, .. } = &load.pattern {
-                let (from, to) = ((self.slot(load.place), load.volume), self.register(fused, *register));
+                let from = (self.slot(load.place), load.volume);
+                let to = self.target(fused, Target::Register(*register), fused.count(fused.volume, load.of_rows));
                 let (lengths, strides) = (lengths.clone(), strides.clone());
                 self.compact.work.push(Work::Repeat { from, lengths, strides, to });
             }
@@ -180,21 +191,31 @@ impl<T: Element> Writer<'_, T> {
 
     fn instruction(&self, fused: &Fused, instruction: &Instruction) -> Option<Work<T>> {
         Some(match instruction {
-            Instruction::Row { sources, target, .. } => {
-                let to = match *target {
-                    Target::Register(i) => self.register(fused, i),
-                    Target::Store(i) => self.written(fused.stores[i as usize].1, fused.volume),
-                };
+            Instruction::Row { sources, target, of_rows, .. } => {
+                let to = self.target(fused, *target, fused.count(fused.volume, *of_rows));
                 let sources = sources.iter().map(|&source| self.source(fused, source)).collect();
                 Work::Row { row: row(self.tape, self.ids, instruction)?, sources, to }
             }
-            Instruction::Chain(chain) => Work::Chain(chain.fixed::<T>(fused.volume, |place| match place {
-                chain::Place::None | chain::Place::Count(_) => Slot::Memory(0),
-                chain::Place::Input(i) | chain::Place::Number(i) => self.source(fused, Source::Load(i)),
-                chain::Place::Register(i) => self.source(fused, Source::Register(i)),
-                chain::Place::Output(i) => self.source(fused, Source::Store(i)),
-                chain::Place::Sums(i) => Slot::Memory(self.sums(fused, i).start as u32),
-            })?),
+            Instruction::Chain { chain, of_rows } => {
+                Work::Chain(chain.fixed::<T>(fused.count(fused.volume, *of_rows), |place| match place {
+                    chain::Place::None | chain::Place::Count(_) => Slot::Memory(0),
+                    chain::Place::Input(i) | chain::Place::Number(i) => self.source(fused, Source::Load(i)),
+                    chain::Place::Register(i) => self.source(fused, Source::Register(i)),
+                    chain::Place::Output(i) => self.source(fused, Source::Store(i)),
+                    chain::Place::Sums(i) => Slot::Memory(self.sums(fused, i).start as u32),
+                })?)
+            }
+            Instruction::Rows { join, source, target } => {
+                let count = fused.count(fused.volume, true);
+                let (from, shape) = (self.source(fused, *source), [count, fused.row, 1]);
+                Work::Join { kernel: pass::kernel::<T>(*join), from, shape, to: self.target(fused, *target, count) }
+            }
+            Instruction::Spread { source, register } => {
+                let count = fused.count(fused.volume, true);
+                let (lengths, strides) = (SmallVec::from_slice(&[count, fused.row]), SmallVec::from_slice(&[1, 0]));
+                let to = self.register(fused, *register);
+                Work::Repeat { from: (self.source(fused, *source), count), lengths, strides, to }
+            }
             Instruction::Join { join, source } => {
                 let joined = &fused.joins[*join as usize];
                 let to = self.written(joined.place, joined.made(fused.volume, fused.volume, chain::sums::<T>()));

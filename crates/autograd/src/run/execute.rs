@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::pass;
-use super::plan::{Fused, Instruction, Joined, Place, Step, Steps};
+use super::plan::{Fused, Instruction, Joined, Place, Step, Steps, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::chain;
 use crate::kernels::number::Element;
@@ -285,7 +285,7 @@ impl<T: Element> Run<'_, T> {
         let parts_length: usize = fused.joins.iter().map(|joined| parts_of::<T>(joined, fused.volume, block)).sum();
         let mut scratch = memory.take_scratch(scratch_of.length + parts_length);
         let mut storages = SmallVec::<[Storage<T>; 8]>::new();
-        storages.extend(fused.stores.iter().map(|&(_, place)| memory.take(place)));
+        storages.extend(fused.stores.iter().map(|store| memory.take(store.place)));
         let mut joined = SmallVec::<[Storage<T>; 4]>::new();
         joined.extend(fused.joins.iter().map(|joined| memory.take(joined.place)));
         let load = |load: &super::plan::Load| match load.place {
@@ -297,7 +297,9 @@ impl<T: Element> Run<'_, T> {
         let mut loads = SmallVec::<[&[T]; 16]>::new();
         loads.extend(fused.loads.iter().map(load));
         let (own, mut rest) = scratch.make_mut().split_at_mut(scratch_of.length);
-        let stores = storages.iter_mut().map(|storage| &mut storage.make_mut()[..fused.volume]).collect();
+        let volume = |store: &Store| fused.count(fused.volume, store.of_rows);
+        let stores = storages.iter_mut().zip(&fused.stores);
+        let stores = stores.map(|(storage, store)| &mut storage.make_mut()[..volume(store)]).collect();
         let mut parts = SmallVec::<[&mut [T]; 4]>::new();
         for (join, storage) in fused.joins.iter().zip(&mut joined) {
             let made = join.made(fused.volume, block, chain::sums::<T>());
@@ -322,9 +324,9 @@ impl<T: Element> Run<'_, T> {
         }
         memory.give_scratch(scratch);
         let mut done = Ok(());
-        for (&(node, place), storage) in fused.stores.iter().zip(storages) {
-            done = done.and_then(|()| self.check(self.ids[node as usize], &storage[..fused.volume]));
-            memory.put(place, storage);
+        for (store, storage) in fused.stores.iter().zip(storages) {
+            done = done.and_then(|()| self.check(self.ids[store.node as usize], &storage[..volume(store)]));
+            memory.put(store.place, storage);
         }
         done
     }

@@ -35,7 +35,9 @@ pub(super) fn block_of<T: Element>(fused: &Fused) -> usize {
     // What is repeated has a register; one number takes no room.
     let direct = fused.loads.iter().filter(|load| load.pattern == Pattern::Direct).count();
     let streams = fused.registers + direct + fused.stores.len();
-    let bytes = (CACHE_BYTES / streams.max(1)).clamp(BLOCK_BYTES.0, BLOCK_BYTES.1);
+    // What is done to rows costs something for each block: those are longer, in the second-level cache.
+    let cache = if fused.row > 1 { 2 * CACHE_BYTES } else { CACHE_BYTES };
+    let bytes = (cache / streams.max(1)).clamp(BLOCK_BYTES.0, BLOCK_BYTES.1);
     // Whole tiles: a part of one costs a chain as much.
     let tile = chain::tile::<T>();
     let mut block = (bytes / size_of::<T>() / tile).max(1) * tile;
@@ -127,6 +129,28 @@ struct Part {
     count: usize,
 }
 
+/// A block, and its rows: of what has an element for each row.
+#[derive(Clone, Copy)]
+struct Parts {
+    all: Part,
+    rows: Part,
+}
+
+impl Parts {
+    fn of(all: Part, row: usize) -> Parts {
+        let rows = match row {
+            1 => all,
+            _ => Part { low: all.low / row, own: all.own / row, count: all.count / row },
+        };
+        Parts { all, rows }
+    }
+
+    #[inline(always)]
+    fn get(self, of_rows: bool) -> Part {
+        if of_rows { self.rows } else { self.all }
+    }
+}
+
 impl<T: Element> Pass<'_, T> {
     /// Runs all blocks, in several stretches where there are several threads: elements do not depend on each other, so
     /// the result does not depend on the number of threads.
@@ -150,7 +174,8 @@ impl<T: Element> Pass<'_, T> {
         let mut stretches = SmallVec::<[Mutex<Option<Stretch<'_, T>>>; 8]>::new();
         for i in 0..count {
             let [start, end] = [i, i + 1].map(|i| (units * i / count * unit).min(volume));
-            let stores = stores.iter_mut().map(|store| cut(store, end - start)).collect();
+            let own = self.fused.stores.iter().map(|store| self.fused.count(end - start, store.of_rows));
+            let stores = stores.iter_mut().zip(own).map(|(store, own)| cut(store, own)).collect();
             let made = self.fused.joins.iter().map(|joined| joined.made(end - start, block, chain::sums::<T>()));
             let parts = parts.iter_mut().zip(made).map(|(parts, made)| cut(parts, made)).collect();
             stretches.push(Mutex::new(Some(Stretch { start, end, stores, parts })));
@@ -185,30 +210,31 @@ impl<T: Element> Pass<'_, T> {
         for &(load, register) in &self.fused.fills {
             registers[register as usize].fill(self.loads[load as usize][0]);
         }
-        self.repeat(Part { low: start, own: 0, count: self.block.min(end - start) }, &mut registers, true);
-        let functions = self.rows.iter().filter(|row| row.is_some()).count();
+        let first = Part { low: start, own: 0, count: self.block.min(end - start) };
+        self.repeat(Parts::of(first, self.fused.row), &mut registers, true);
+        let is_function = |instruction: &&Instruction| matches!(instruction, Instruction::Row { of_rows: false, .. });
+        let functions = self.fused.instructions.iter().filter(is_function).count();
         let streams = self.fused.volume * (self.fused.loads.len() + self.fused.stores.len()) >= STREAMED;
         for low in (start..end).step_by(self.block) {
             let part = Part { low, own: low - start, count: self.block.min(end - low) };
-            self.repeat(part, &mut registers, false);
+            let parts = Parts::of(part, self.fused.row);
+            self.repeat(parts, &mut registers, false);
             sums.fill(T::of(0.0));
             let mut seen = 0;
             for (instruction, row) in self.fused.instructions.iter().zip(self.rows) {
+                if streams && is_function(&instruction) {
+                    self.prefetch(part, end, (seen, functions), &stretch.stores);
+                    seen += 1;
+                }
                 match instruction {
-                    Instruction::Chain(chain) => {
-                        self.run_chain(chain, part, &mut registers, &mut stretch.stores, sums);
-                    }
-                    Instruction::Row { sources, target, .. } => {
-                        if streams {
-                            self.prefetch(part, end, (seen, functions), &stretch.stores);
-                            seen += 1;
-                        }
-                        self.run_row((*row, sources, *target), part, &mut registers, &mut stretch.stores);
+                    Instruction::Chain { chain, of_rows } => {
+                        self.run_chain(chain, parts.get(*of_rows), &mut registers, &mut stretch.stores, sums);
                     }
                     Instruction::Join { join, source } => {
                         let values = self.source(source, part, &registers, &stretch.stores);
                         self.join(*join as usize, values, part, &mut stretch.parts);
                     }
+                    _ => self.run_row((*row, instruction), parts, &mut registers, &mut stretch.stores),
                 }
             }
             self.add_sums(sums, part, &mut stretch.parts);
@@ -226,11 +252,12 @@ impl<T: Element> Pass<'_, T> {
     }
 
     /// Fills registers with a block of repeated operands: those that are the same for every block, or the others.
-    fn repeat(&self, part: Part, registers: &mut Registers<'_, T>, same: bool) {
+    fn repeat(&self, parts: Parts, registers: &mut Registers<'_, T>, same: bool) {
         for (load, values) in self.fused.loads.iter().zip(self.loads) {
             if let Pattern::Repeat { register, lengths, strides, steady } = &load.pattern
                 && *steady == same
             {
+                let part = parts.get(load.of_rows);
                 let to = &mut registers[*register as usize][..part.count];
                 gather::repeat(values, lengths, strides, part.low, to);
             }
@@ -245,12 +272,13 @@ impl<T: Element> Pass<'_, T> {
         let share = |place: usize| count * place / functions;
         let (from, to) = (share(seen), share(seen + 1));
         for (load, values) in self.fused.loads.iter().zip(self.loads) {
-            if load.pattern == Pattern::Direct {
+            if load.pattern == Pattern::Direct && !load.of_rows {
                 chain::prefetch(&values[next + from..next + to]);
             }
         }
         let own = part.own + part.count;
-        stores.iter().for_each(|store| chain::prefetch(&store[own + from..own + to]));
+        let whole = stores.iter().zip(&self.fused.stores).filter(|(_, store)| !store.of_rows);
+        whole.for_each(|(values, _)| chain::prefetch(&values[own + from..own + to]));
     }
 
     fn run_chain(
@@ -283,26 +311,31 @@ impl<T: Element> Pass<'_, T> {
         kernel::<T>(joined.join)(values, joined.shape(part.count), &mut parts[join][from..from + made]);
     }
 
-    /// Runs a row on one block.
+    /// Runs an instruction that writes to a register or a store, on one block.
     #[inline]
     fn run_row(
         &self,
-        (row, sources, target): (Row<T>, &[Source], Target),
-        part: Part,
+        (function, instruction): (Row<T>, &Instruction),
+        parts: Parts,
         registers: &mut [&mut [T]],
         stores: &mut [&mut [T]],
     ) {
-        let Some(row) = row else { return };
-        let Part { own, count, .. } = part;
+        let (target, of_rows) = match *instruction {
+            Instruction::Row { target, of_rows, .. } => (target, of_rows),
+            Instruction::Rows { target, .. } => (target, true),
+            Instruction::Spread { register, .. } => (Target::Register(register), false),
+            Instruction::Chain { .. } | Instruction::Join { .. } => return,
+        };
+        let Part { own, count, .. } = parts.get(of_rows);
         match target {
             Target::Register(i) => {
                 let whole = std::mem::take(&mut registers[i as usize]);
-                self.compute(row, sources, part, registers, stores, &mut whole[..count]);
+                self.compute((function, instruction), parts, registers, stores, &mut whole[..count]);
                 registers[i as usize] = whole;
             }
             Target::Store(i) => {
                 let whole = std::mem::take(&mut stores[i as usize]);
-                self.compute(row, sources, part, registers, stores, &mut whole[own..own + count]);
+                self.compute((function, instruction), parts, registers, stores, &mut whole[own..own + count]);
                 stores[i as usize] = whole;
             }
         }
@@ -311,18 +344,31 @@ impl<T: Element> Pass<'_, T> {
     #[inline]
     fn compute(
         &self,
-        row: fn(&[&[T]], &mut [T]),
-        sources: &[Source],
-        part: Part,
+        (function, instruction): (Row<T>, &Instruction),
+        parts: Parts,
         registers: &[&mut [T]],
         stores: &[&mut [T]],
         output: &mut [T],
     ) {
-        let mut inputs: [&[T]; 4] = [&[]; 4];
-        for (to, from) in inputs.iter_mut().zip(sources) {
-            *to = self.source(from, part, registers, stores);
+        let n = self.fused.row;
+        match instruction {
+            Instruction::Row { sources, of_rows, .. } => {
+                let Some(function) = function else { return };
+                let mut inputs: [&[T]; 4] = [&[]; 4];
+                for (to, from) in inputs.iter_mut().zip(sources) {
+                    *to = self.source(from, parts.get(*of_rows), registers, stores);
+                }
+                function(&inputs[..sources.len()], output);
+            }
+            Instruction::Rows { join, source, .. } => {
+                kernel::<T>(*join)(self.source(source, parts.all, registers, stores), [output.len(), n, 1], output);
+            }
+            Instruction::Spread { source, .. } => {
+                let from = self.source(source, parts.rows, registers, stores);
+                gather::repeat(from, &[from.len(), n], &[1, 0], 0, output);
+            }
+            Instruction::Chain { .. } | Instruction::Join { .. } => {}
         }
-        row(&inputs[..sources.len()], output);
     }
 
     /// The elements of a block that an instruction reads.

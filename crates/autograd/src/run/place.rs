@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
-use super::fuse::{Groups, can_fuse, is_elementwise};
+use super::fuse::{Groups, can_fuse, is_elementwise, row_of};
 use super::plan::{Place, Step, Steps};
 use super::program;
 use super::select::{Selection, Tag};
@@ -73,13 +73,13 @@ impl Placer<'_> {
         let mut group = u32::MAX;
         for node in nodes {
             let tag = self.selection.tags[node as usize];
-            let fused = is_elementwise(tag);
             if can_fuse(tag) && group == self.groups.of[node as usize] {
                 if let Some(kernel) = kernels.last_mut() {
                     kernel.nodes.push(node);
+                    kernel.fused = true;
                 }
             } else {
-                kernels.push(Kernel { nodes: SmallVec::from_slice(&[node]), fused });
+                kernels.push(Kernel { nodes: SmallVec::from_slice(&[node]), fused: is_elementwise(tag) });
             }
             group = self.groups.of[node as usize];
             self.kernel_of[node as usize] = kernels.len() as u32 - 1;
@@ -136,7 +136,13 @@ impl Placer<'_> {
     pub(crate) fn is_stored(&self, node: u32) -> bool {
         self.last_use[node as usize] > self.kernel_of[node as usize]
             || matches!(self.places[node as usize], Some(Place::Result(_)))
-            || !is_elementwise(self.selection.tags[node as usize])
+            || !(is_elementwise(self.selection.tags[node as usize]) || self.is_row(node))
+    }
+
+    /// Whether a join leaves an element for each row of its group, so that it can be read inside.
+    pub(crate) fn is_row(&self, node: u32) -> bool {
+        let row = self.groups.form(node).row;
+        row > 1 && row_of(self.selection, self.simplified, node) == Some(row)
     }
 
     /// Where a node lies that has a place by now.

@@ -29,12 +29,15 @@ pub(crate) enum Step {
     Fused(Fused),
 }
 
-/// Elementwise nodes of one shape, and joins of theirs, run block by block.
+/// Elementwise nodes of one shape, and joins of theirs, run block by block. Nodes that have one element for each row are
+/// run beside, for the rows of the block.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fused {
-    /// A node of the group, for its shape.
+    /// A node of the shape that most have.
     pub(crate) node: u32,
     pub(crate) volume: usize,
+    /// The length of a row.
+    pub(crate) row: usize,
     /// Every block but the last has a multiple of so many elements.
     pub(crate) unit: usize,
     /// All nodes that the pass computes, in the order of the tape.
@@ -44,14 +47,22 @@ pub(crate) struct Fused {
     pub(crate) fills: Vec<(u16, u16)>,
     pub(crate) instructions: Vec<Instruction>,
     pub(crate) registers: usize,
-    /// Where results go, with the node that they are the values of.
-    pub(crate) stores: Vec<(u32, Place)>,
+    pub(crate) stores: Vec<Store>,
     pub(crate) joins: Vec<Joined>,
     /// How many of the joins are sums that chains keep.
     pub(crate) sums: usize,
 }
 
-/// Elements of a member joined to fewer.
+/// Where a result goes, with the node that it is the value of.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    pub(crate) node: u32,
+    pub(crate) place: Place,
+    /// Whether it has one element for each row.
+    pub(crate) of_rows: bool,
+}
+
+/// Elements of a member joined to fewer, at the end of the pass.
 #[derive(Clone, Debug)]
 pub(crate) struct Joined {
     pub(crate) node: u32,
@@ -61,6 +72,13 @@ pub(crate) struct Joined {
     pub(crate) extent: [usize; 3],
     /// The sums of a chain that hold a block's part.
     pub(crate) sums: Option<u16>,
+}
+
+impl Fused {
+    /// So many elements of the group, or their rows.
+    pub(crate) fn count(&self, elements: usize, of_rows: bool) -> usize {
+        if of_rows { elements / self.row } else { elements }
+    }
 }
 
 /// So many sums there are at least of a group with more blocks: enough for many threads.
@@ -109,9 +127,11 @@ pub(crate) struct Load {
     pub(crate) place: Place,
     pub(crate) volume: usize,
     pub(crate) pattern: Pattern,
+    /// Whether those that read it have one element for each row.
+    pub(crate) of_rows: bool,
 }
 
-/// How an operand's elements lie against the elements of the output.
+/// How an operand's elements lie against the elements of those that read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pattern {
     /// One for one.
@@ -138,13 +158,17 @@ pub(crate) enum Target {
     Store(u16),
 }
 
-/// What is done to every block.
+/// What is done to every block. What is of rows has one element for each row.
 #[derive(Clone, Debug)]
 pub(crate) enum Instruction {
     /// A node by its row.
-    Row { node: u32, sources: SmallVec<[Source; 3]>, target: Target },
+    Row { node: u32, sources: SmallVec<[Source; 3]>, target: Target, of_rows: bool },
     /// Nodes of mere arithmetic, on a few elements at a time.
-    Chain(Chain),
+    Chain { chain: Chain, of_rows: bool },
+    /// Each row of the block joined to one element.
+    Rows { join: Join, source: Source, target: Target },
+    /// One element for each row repeated along the row.
+    Spread { source: Source, register: u16 },
     /// The block joined.
     Join { join: u16, source: Source },
 }
@@ -181,7 +205,7 @@ impl Step {
             Step::Op { node, output, .. } => SmallVec::from_slice(&[(*node, *output)]),
             Step::Fused(fused) => {
                 let joined = fused.joins.iter().map(|joined| (joined.node, joined.place));
-                fused.stores.iter().copied().chain(joined).collect()
+                fused.stores.iter().map(|store| (store.node, store.place)).chain(joined).collect()
             }
         }
     }

@@ -174,10 +174,14 @@ fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step
         Step::Fused(fused) => {
             let read = fused.loads.iter().map(|load| load.volume).fold(0, usize::saturating_add);
             let joined = fused.joins.iter().map(|joined| volume(joined.node)).fold(0, usize::saturating_add);
-            let written = fused.stores.len().saturating_mul(fused.volume).saturating_add(joined);
-            let computes = |&&node: &&u32| steps.selection.tags[node as usize] != Tag::Broadcast;
-            let computed = fused.members.iter().filter(computes).count();
-            (fused.node, computed.saturating_mul(fused.volume), read.saturating_add(written))
+            let stored = fused.stores.iter().map(|store| volume(store.node)).fold(0, usize::saturating_add);
+            let flops = fused.members.iter().map(|&node| match steps.selection.tags[node as usize] {
+                Tag::Broadcast => 0,
+                Tag::Join(..) => fused.volume,
+                _ => volume(node),
+            });
+            let flops = flops.fold(0, usize::saturating_add);
+            (fused.node, flops, read.saturating_add(stored).saturating_add(joined))
         }
     };
     PlannedKernel {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::chains::{self, Light};
 use super::place::{Kernel, Placer};
-use super::plan::{Fused, Instruction, Joined, Load, Pattern, Source, Target};
+use super::plan::{Fused, Instruction, Joined, Load, Pattern, Source, Store, Target};
 use super::select::{Tag, extent};
 use crate::kernels::chain::{Action, Chain, Place};
 
@@ -19,22 +19,34 @@ pub(super) struct Writer<'p, 'a> {
     pub(super) placer: &'p mut Placer<'a>,
     pub(super) kernel: &'p Kernel,
     fused: Fused,
-    /// What each member reads: members, or what comes from outside.
-    pub(super) operands: Vec<SmallVec<[u32; 4]>>,
+    /// What each member reads: nodes, and that against whose shape each is repeated.
+    pub(super) reads: Vec<SmallVec<[(u32, u32); 4]>>,
+    /// The same, once all loads are listed.
+    operands: Vec<SmallVec<[Operand; 4]>>,
     /// How each member runs in a chain.
     lights: Vec<Option<Light>>,
     /// How often each member is still read.
     uses: Vec<u32>,
+    /// How often each is still read repeated along the rows, and the register that has it so.
+    spreads: Vec<(u32, Option<u16>)>,
     done: Vec<bool>,
     /// Where each member's value is in memory.
     values: Vec<Option<Source>>,
-    /// Which outside operand each load is.
-    loaded: Vec<u32>,
+    /// Which outside operand each load is, and against whose shape.
+    loaded: Vec<(u32, u32)>,
     free: Vec<u16>,
     /// The steps of the chain that is written.
     steps: Vec<(Action, Place)>,
     /// Whose value the registers of the machine hold.
-    tile: Option<u32>,
+    tile: Option<Operand>,
+}
+
+/// What a member reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operand {
+    /// Another member, by its position.
+    Member(usize),
+    Load(u16),
 }
 
 /// Writes the program of a group and takes places for what it stores.
@@ -43,9 +55,13 @@ pub(crate) fn write(placer: &mut Placer<'_>, kernel: &Kernel) -> Fused {
     writer.load_all();
     loop {
         let before = writer.done.iter().filter(|&&done| done).count();
-        writer.chain();
+        writer.chain(false);
         while let Some(position) = (0..kernel.nodes.len()).find(|&p| writer.is_ready(p) && !writer.in_chain(p)) {
             writer.instruct(position);
+        }
+        if writer.fused.row > 1 {
+            writer.chain(true);
+            (0..kernel.nodes.len()).for_each(|position| writer.spread(position));
         }
         if writer.done.iter().filter(|&&done| done).count() == before {
             break;
@@ -57,16 +73,20 @@ pub(crate) fn write(placer: &mut Placer<'_>, kernel: &Kernel) -> Fused {
 
 impl<'p, 'a> Writer<'p, 'a> {
     fn new(placer: &'p mut Placer<'a>, kernel: &'p Kernel) -> Self {
-        let (count, node) = (kernel.nodes.len(), kernel.nodes[0]);
+        let (count, form) = (kernel.nodes.len(), placer.groups.form(kernel.nodes[0]));
+        let node = form.whole.unwrap_or(kernel.nodes[0]);
         let volume = placer.selection.shapes[node as usize].volume();
-        let fused = Fused { node, volume, unit: 1, members: kernel.nodes.to_vec(), ..Fused::default() };
+        let members = kernel.nodes.to_vec();
+        let fused = Fused { node, volume, row: form.row, unit: form.row, members, ..Fused::default() };
         let mut writer = Writer {
             placer,
             kernel,
             fused,
+            reads: Vec::with_capacity(count),
             operands: Vec::with_capacity(count),
             lights: vec![None; count],
             uses: vec![0; count],
+            spreads: vec![(0, None); count],
             done: vec![false; count],
             values: vec![None; count],
             loaded: Vec::new(),
@@ -75,8 +95,8 @@ impl<'p, 'a> Writer<'p, 'a> {
             tile: None,
         };
         for position in 0..count {
-            let operands = writer.resolved(position);
-            writer.operands.push(operands);
+            let reads = writer.resolved(position);
+            writer.reads.push(reads);
             // What is only repeated is read where it lies.
             writer.done[position] = writer.is_alias(kernel.nodes[position]);
         }
@@ -86,14 +106,7 @@ impl<'p, 'a> Writer<'p, 'a> {
             writer.lights[position] =
                 light.filter(|&light| !separate || matches!(light, Light::Copy | Light::Times(_)));
             if let Some(Light::Choose) = writer.lights[position] {
-                writer.operands[position].truncate(2);
-            }
-            if !writer.done[position] {
-                for operand in writer.operands[position].clone() {
-                    if let Some(read) = writer.position(operand) {
-                        writer.uses[read] += 1;
-                    }
-                }
+                writer.reads[position].truncate(2);
             }
         }
         writer
@@ -103,44 +116,93 @@ impl<'p, 'a> Writer<'p, 'a> {
         self.kernel.nodes.binary_search(&node).ok()
     }
 
-    /// Whether a member only repeats what it reads, and nobody outside wants it.
+    fn volume(&self, node: u32) -> usize {
+        self.placer.selection.shapes[node as usize].volume()
+    }
+
+    /// Whether a member has one element for each row.
+    fn is_of_rows(&self, node: u32) -> bool {
+        self.fused.row > 1 && self.volume(node) != self.fused.volume
+    }
+
+    /// Whether a member reads one element for each row.
+    fn reads_rows(&self, node: u32) -> bool {
+        !self.is_join(node) && self.is_of_rows(node)
+    }
+
+    /// Whether a member reads another once for each element of a row.
+    fn is_spread(&self, read: usize, reader: usize) -> bool {
+        self.is_of_rows(self.kernel.nodes[read]) != self.reads_rows(self.kernel.nodes[reader])
+    }
+
+    /// Whether a member only repeats what it reads, and nobody wants it outside or repeats it once more.
     fn is_alias(&self, node: u32) -> bool {
-        self.placer.selection.tags[node as usize] == Tag::Broadcast && !self.placer.is_stored(node)
+        let is_broadcast = self.placer.selection.tags[node as usize] == Tag::Broadcast;
+        is_broadcast && !self.placer.is_stored(node) && !self.is_of_rows(node)
     }
 
     /// The operands of a member; a view of another member is that member, what is only repeated is what it repeats.
-    fn resolved(&self, position: usize) -> SmallVec<[u32; 4]> {
+    fn resolved(&self, position: usize) -> SmallVec<[(u32, u32); 4]> {
         let (selection, simplified) = (self.placer.selection, self.placer.simplified);
-        let resolve = |mut operand: u32| loop {
-            let memory = simplified.memory(selection, operand);
-            if self.position(memory).is_none() {
-                return operand;
+        let node = self.kernel.nodes[position];
+        let resolve = |mut operand: u32| {
+            let mut against = if self.is_join(node) { operand } else { node };
+            loop {
+                let memory = simplified.memory(selection, operand);
+                if self.position(memory).is_none() {
+                    return (operand, against);
+                }
+                if !self.is_alias(memory) {
+                    return (memory, against);
+                }
+                against = memory;
+                operand = simplified.replaced[selection.inputs(memory)[0] as usize];
             }
-            if !self.is_alias(memory) {
-                return memory;
-            }
-            operand = simplified.replaced[selection.inputs(memory)[0] as usize];
         };
-        simplified.operands(selection, self.kernel.nodes[position]).map(resolve).collect()
+        simplified.operands(selection, node).map(resolve).collect()
     }
 
-    /// Lists what comes from outside; what has to be repeated gets a register for the whole program.
+    /// Lists what comes from outside, where what has to be repeated gets a register for the whole program; and counts how
+    /// often members are read.
     fn load_all(&mut self) {
         for position in 0..self.kernel.nodes.len() {
-            if self.done[position] {
-                continue;
-            }
-            for operand in self.operands[position].clone() {
-                if self.position(operand).is_some() || self.loaded.contains(&operand) {
+            let reads = if self.done[position] { SmallVec::new() } else { self.reads[position].clone() };
+            let operands = reads.into_iter().map(|(node, against)| match self.position(node) {
+                Some(read) => Operand::Member(read),
+                None => Operand::Load(self.load_of(node, against, position)),
+            });
+            let operands: SmallVec<[Operand; 4]> = operands.collect();
+            for &operand in &operands {
+                let Operand::Member(read) = operand else { continue };
+                if !self.is_spread(read, position) {
+                    self.uses[read] += 1;
                     continue;
                 }
-                let pattern = self.pattern(operand);
-                let place = self.placer.place(operand);
-                self.loaded.push(operand);
-                let volume = self.placer.selection.shapes[operand as usize].volume();
-                self.fused.loads.push(Load { place, volume, pattern });
+                // What repeats it reads it once.
+                self.uses[read] += u32::from(self.spreads[read].0 == 0);
+                self.spreads[read].0 += 1;
             }
+            self.operands.push(operands);
         }
+    }
+
+    /// The load of an outside operand that a member reads, perhaps a new one.
+    fn load_of(&mut self, operand: u32, against: u32, reader: usize) -> u16 {
+        let shape = |node: u32| &self.placer.selection.shapes[node as usize];
+        let is = |&(loaded, other): &(u32, u32)| loaded == operand && shape(other) == shape(against);
+        if let Some(load) = self.loaded.iter().position(is) {
+            return load as u16;
+        }
+        let of_rows = self.reads_rows(self.kernel.nodes[reader]);
+        let pattern = self.pattern(operand, against, of_rows);
+        let place = self.placer.place(operand);
+        self.loaded.push((operand, against));
+        self.fused.loads.push(Load { place, volume: self.volume(operand), pattern, of_rows });
+        self.fused.loads.len() as u16 - 1
+    }
+
+    fn is_join(&self, node: u32) -> bool {
+        matches!(self.placer.selection.tags[node as usize], Tag::Join(..))
     }
 
     fn register(&mut self) -> u16 {
@@ -150,11 +212,11 @@ impl<'p, 'a> Writer<'p, 'a> {
         })
     }
 
-    /// How an operand's elements repeat in the shape of the group.
-    fn pattern(&mut self, operand: u32) -> Pattern {
+    /// How an operand's elements repeat in a shape.
+    fn pattern(&mut self, operand: u32, against: u32, of_rows: bool) -> Pattern {
         let shapes = &self.placer.selection.shapes;
-        let (shape, own) = (&shapes[self.fused.node as usize], &shapes[operand as usize]);
-        if own.volume() == self.fused.volume {
+        let (shape, own) = (&shapes[against as usize], &shapes[operand as usize]);
+        if own.volume() == shape.volume() {
             return Pattern::Direct;
         }
         if own.volume() == 1 {
@@ -180,7 +242,8 @@ impl<'p, 'a> Writer<'p, 'a> {
             }
         }
         // Where whole periods fit into a block, one filling serves all blocks.
-        let period = if strides[0] == 0 { lengths[1..].iter().product() } else { self.fused.volume };
+        let period = if strides[0] == 0 { lengths[1..].iter().product() } else { shape.volume() };
+        let period = if of_rows { period * self.fused.row } else { period };
         let steady = period <= MOST_PERIOD;
         if steady {
             self.fused.unit = self.fused.unit.max(period);
@@ -189,7 +252,11 @@ impl<'p, 'a> Writer<'p, 'a> {
     }
 
     fn is_ready(&self, position: usize) -> bool {
-        let there = |&operand: &u32| self.position(operand).is_none_or(|read| self.done[read]);
+        let there = |&operand: &Operand| match operand {
+            Operand::Member(read) if self.is_spread(read, position) => self.spreads[read].1.is_some(),
+            Operand::Member(read) => self.done[read],
+            Operand::Load(_) => true,
+        };
         !self.done[position] && self.operands[position].iter().all(there)
     }
 
@@ -197,22 +264,27 @@ impl<'p, 'a> Writer<'p, 'a> {
         self.lights[position].is_some()
     }
 
+    /// Where a member reads another.
+    fn value(&self, read: usize, reader: usize) -> Option<Source> {
+        if self.is_spread(read, reader) { self.spreads[read].1.map(Source::Register) } else { self.values[read] }
+    }
+
     /// Where a row reads an operand.
-    fn source(&mut self, operand: u32) -> Option<Source> {
-        if let Some(position) = self.position(operand) {
-            return self.values[position];
-        }
-        let load = self.loaded.iter().position(|&loaded| loaded == operand)?;
-        Some(match self.fused.loads[load].pattern {
-            Pattern::Direct => Source::Load(load as u16),
+    fn source(&mut self, operand: Operand, reader: usize) -> Option<Source> {
+        let load = match operand {
+            Operand::Member(read) => return self.value(read, reader),
+            Operand::Load(load) => load,
+        };
+        Some(match self.fused.loads[load as usize].pattern {
+            Pattern::Direct => Source::Load(load),
             Pattern::Repeat { register, .. } => Source::Register(register),
             Pattern::Number => {
-                let filled = self.fused.fills.iter().find(|fill| fill.0 == load as u16).map(|fill| fill.1);
+                let filled = self.fused.fills.iter().find(|fill| fill.0 == load).map(|fill| fill.1);
                 Source::Register(filled.unwrap_or_else(|| {
                     // Not a free one, for it holds the number through the whole program.
                     let register = self.fused.registers as u16;
                     self.fused.registers += 1;
-                    self.fused.fills.push((load as u16, register));
+                    self.fused.fills.push((load, register));
                     register
                 }))
             }
@@ -220,18 +292,20 @@ impl<'p, 'a> Writer<'p, 'a> {
     }
 
     /// Where a chain reads an operand.
-    fn operand(&self, operand: u32) -> Place {
-        if let Some(position) = self.position(operand) {
-            return match self.values[position] {
-                Some(Source::Register(register)) => Place::Register(register),
-                Some(Source::Store(store)) => Place::Output(store),
-                _ => Place::None,
-            };
-        }
-        let load = self.loaded.iter().position(|&loaded| loaded == operand).unwrap_or(0);
-        match self.fused.loads[load].pattern {
-            Pattern::Direct => Place::Input(load as u16),
-            Pattern::Number => Place::Number(load as u16),
+    fn operand(&self, operand: Operand, reader: usize) -> Place {
+        let load = match operand {
+            Operand::Load(load) => load,
+            Operand::Member(read) => {
+                return match self.value(read, reader) {
+                    Some(Source::Register(register)) => Place::Register(register),
+                    Some(Source::Store(store)) => Place::Output(store),
+                    _ => Place::None,
+                };
+            }
+        };
+        match self.fused.loads[load as usize].pattern {
+            Pattern::Direct => Place::Input(load),
+            Pattern::Number => Place::Number(load),
             Pattern::Repeat { register, .. } => Place::Register(register),
         }
     }
@@ -239,7 +313,8 @@ impl<'p, 'a> Writer<'p, 'a> {
     /// A place for a member that leaves the pass.
     fn store(&mut self, node: u32) -> u16 {
         let place = self.placer.take(node);
-        self.fused.stores.push((node, place));
+        let of_rows = self.is_of_rows(node);
+        self.fused.stores.push(Store { node, place, of_rows });
         self.fused.stores.len() as u16 - 1
     }
 
@@ -260,51 +335,86 @@ impl<'p, 'a> Writer<'p, 'a> {
     fn instruct(&mut self, position: usize) {
         let node = self.kernel.nodes[position];
         let operands = self.operands[position].clone();
-        let sources: SmallVec<[Source; 3]> = operands.iter().filter_map(|&operand| self.source(operand)).collect();
-        if matches!(self.placer.selection.tags[node as usize], Tag::Join(..)) {
-            let join = self.join(position, None);
-            self.fused.instructions.push(Instruction::Join { join, source: sources[0] });
-        } else {
-            let target = match self.placer.is_stored(node) {
-                true => Target::Store(self.store(node)),
-                false => Target::Register(self.register()),
-            };
-            self.values[position] = Some(match target {
-                Target::Register(register) => Source::Register(register),
-                Target::Store(store) => Source::Store(store),
-            });
-            self.fused.instructions.push(Instruction::Row { node, sources, target });
-        }
+        let sources: SmallVec<[Source; 3]> =
+            operands.iter().filter_map(|&operand| self.source(operand, position)).collect();
+        let tag = self.placer.selection.tags[node as usize];
+        let instruction = match tag {
+            Tag::Join(..) if !self.placer.is_row(node) => {
+                Instruction::Join { join: self.join(position, None), source: sources[0] }
+            }
+            Tag::Join(join, ..) => Instruction::Rows { join, source: sources[0], target: self.target(position) },
+            _ => Instruction::Row { node, sources, target: self.target(position), of_rows: self.is_of_rows(node) },
+        };
+        self.fused.instructions.push(instruction);
         self.finish(position);
+    }
+
+    /// Where a member that is read, inside or outside, is written.
+    fn target(&mut self, position: usize) -> Target {
+        let node = self.kernel.nodes[position];
+        let (target, source) = match self.placer.is_stored(node) {
+            true => {
+                let store = self.store(node);
+                (Target::Store(store), Source::Store(store))
+            }
+            false => {
+                let register = self.register();
+                (Target::Register(register), Source::Register(register))
+            }
+        };
+        self.values[position] = Some(source);
+        target
+    }
+
+    /// Repeats a member that has one element for each row along the rows, if it is there and is read so.
+    fn spread(&mut self, position: usize) {
+        if let ((1.., None), true, Some(source)) = (self.spreads[position], self.done[position], self.values[position])
+        {
+            let register = self.register();
+            self.fused.instructions.push(Instruction::Spread { source, register });
+            self.spreads[position].1 = Some(register);
+            self.read_once(position);
+        }
     }
 
     /// Counts what a member read, and frees registers that nobody reads any more.
     fn finish(&mut self, position: usize) {
         self.done[position] = true;
         for operand in self.operands[position].clone() {
-            let Some(read) = self.position(operand) else { continue };
-            self.uses[read] -= 1;
-            if let (0, Some(Source::Register(register))) = (self.uses[read], self.values[read]) {
+            let Operand::Member(read) = operand else { continue };
+            if !self.is_spread(read, position) {
+                self.read_once(read);
+                continue;
+            }
+            self.spreads[read].0 -= 1;
+            if let (0, Some(register)) = self.spreads[read] {
                 self.free.push(register);
-                self.values[read] = None;
             }
         }
     }
 
-    /// All arithmetic that is ready, as one chain.
-    fn chain(&mut self) {
-        while let Some(position) = self.next_light() {
+    fn read_once(&mut self, read: usize) {
+        self.uses[read] -= 1;
+        if let (0, Some(Source::Register(register))) = (self.uses[read], self.values[read]) {
+            self.free.push(register);
+            self.values[read] = None;
+        }
+    }
+
+    /// All arithmetic that is ready, as one chain: of members that have one element for each row, or of others.
+    fn chain(&mut self, of_rows: bool) {
+        while let Some(position) = self.next_light(of_rows) {
             self.light(position);
         }
         self.keep(0);
         self.tile = None;
         if let Some(chain) = Chain::new(&std::mem::take(&mut self.steps)).filter(|chain| !chain.is_empty()) {
-            self.fused.instructions.push(Instruction::Chain(chain));
+            self.fused.instructions.push(Instruction::Chain { chain, of_rows });
         }
     }
 
     /// What runs next in a chain: a sum of what the machine's registers hold, then what reads it, then anything.
-    fn next_light(&self) -> Option<usize> {
+    fn next_light(&self, of_rows: bool) -> Option<usize> {
         let rank = |position: &usize| {
             let reads = self.tile.is_some_and(|tile| self.operands[*position].contains(&tile));
             match self.lights[*position] {
@@ -313,12 +423,14 @@ impl<'p, 'a> Writer<'p, 'a> {
                 _ => 2,
             }
         };
-        (0..self.kernel.nodes.len()).filter(|&p| self.in_chain(p) && self.is_ready(p)).min_by_key(rank)
+        let fits = |p: usize| self.reads_rows(self.kernel.nodes[p]) == of_rows;
+        let is_next = |&p: &usize| self.in_chain(p) && fits(p) && self.is_ready(p);
+        (0..self.kernel.nodes.len()).filter(is_next).min_by_key(rank)
     }
 
     /// Stores what the machine's registers hold, if it is read more often than that and is not in memory.
     fn keep(&mut self, reads: u32) {
-        let Some(position) = self.tile.and_then(|tile| self.position(tile)) else { return };
+        let Some(Operand::Member(position)) = self.tile else { return };
         if self.uses[position] > reads && self.values[position].is_none() {
             let register = self.register();
             self.values[position] = Some(Source::Register(register));
@@ -326,11 +438,11 @@ impl<'p, 'a> Writer<'p, 'a> {
         }
     }
 
-    /// Brings an operand into the machine's registers.
-    fn load(&mut self, operand: u32) {
+    /// Brings an operand of a member into the machine's registers.
+    fn load(&mut self, operand: Operand, reader: usize) {
         if self.tile != Some(operand) {
             self.keep(0);
-            self.steps.push((Action::Load, self.operand(operand)));
+            self.steps.push((Action::Load, self.operand(operand, reader)));
             self.tile = Some(operand);
         }
     }
@@ -346,7 +458,7 @@ impl<'p, 'a> Writer<'p, 'a> {
             return;
         }
         if light == Light::Sum {
-            self.load(first);
+            self.load(first, position);
             let sums = self.fused.sums as u16;
             self.fused.sums += 1;
             self.join(position, Some(sums));
@@ -356,29 +468,29 @@ impl<'p, 'a> Writer<'p, 'a> {
         match second {
             Some(second) if second == first && alone.is_none() => {
                 // Both at once: once from memory.
-                self.load(first);
+                self.load(first, position);
                 self.keep(0);
-                self.steps.extend(behind.map(|action| (action, self.operand(first))));
+                self.steps.extend(behind.map(|action| (action, self.operand(first, position))));
             }
             Some(second) if second != first => {
                 let (action, operand) = match self.tile == Some(second) {
                     true => (before, first),
                     false => {
-                        self.load(first);
+                        self.load(first, position);
                         (behind, second)
                     }
                 };
                 self.keep(1);
-                self.steps.extend(action.map(|action| (action, self.operand(operand))));
+                self.steps.extend(action.map(|action| (action, self.operand(operand, position))));
             }
             _ => {
-                self.load(first);
+                self.load(first, position);
                 self.keep(operands.len() as u32);
                 self.steps.extend(alone.map(|action| (action, light.place())));
             }
         }
         self.finish(position);
-        self.tile = Some(node);
+        self.tile = Some(Operand::Member(position));
         if self.placer.is_stored(node) {
             let store = self.store(node);
             self.values[position] = Some(Source::Store(store));
@@ -390,11 +502,11 @@ impl<'p, 'a> Writer<'p, 'a> {
     /// one.
     fn weighed_sum(&mut self, position: usize) -> bool {
         let (node, operands) = (self.kernel.nodes[position], self.operands[position].clone());
-        let reads = |&p: &usize| !self.done[p] && self.operands[p].contains(&node);
+        let reads = |&p: &usize| !self.done[p] && self.operands[p].contains(&Operand::Member(position));
         let reader = (position + 1..self.kernel.nodes.len()).find(reads);
         let Some(sum) = reader.filter(|&reader| self.lights[reader] == Some(Light::Sum)) else { return false };
-        if self.uses[position] != 1 || self.placer.is_stored(node) || operands.len() != 2 || operands[0] == operands[1]
-        {
+        let alone = self.uses[position] == 1 && self.spreads[position].0 == 0 && !self.placer.is_stored(node);
+        if !alone || operands.len() != 2 || operands[0] == operands[1] {
             return false;
         }
         let (place, other) = match self.tile {
@@ -402,8 +514,8 @@ impl<'p, 'a> Writer<'p, 'a> {
             _ => (0, operands[1]),
         };
         let Some(action) = self.lights[position].and_then(|light| light.weighed(place)) else { return false };
-        self.load(operands[place]);
-        self.steps.push((action, self.operand(other)));
+        self.load(operands[place], position);
+        self.steps.push((action, self.operand(other, position)));
         let sums = self.fused.sums as u16;
         self.fused.sums += 1;
         self.join(sum, Some(sums));
