@@ -36,9 +36,9 @@ fn advance(position: &mut [usize], lengths: &[usize], strides: &[usize], at: &mu
 }
 
 /// Writes the elements of a repeated operand that stand against the output's elements from `start` on. `lengths` are
-/// the output's axes, `strides` the operand's, 0 where it repeats.
+/// the output's axes, `strides` the operand's, 0 where it repeats. No axes stand for one element.
 pub fn repeat<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start: usize, output: &mut [T]) {
-    let Some((&n, outer)) = lengths.split_last() else { return };
+    let Some((&n, outer)) = lengths.split_last() else { return output.fill(input[0]) };
     let stride = strides[outer.len()];
     let mut position = smallvec::SmallVec::<[usize; 8]>::from_elem(0, outer.len());
     let (mut within, mut rest, mut row) = (start % n.max(1), start / n.max(1), 0);

@@ -47,7 +47,7 @@ impl Groups {
         let (parents, extents) = ((0..selection.len() as u32).collect(), vec![lone; selection.len()]);
         let mut fuser = Fuser { selection, simplified, parents, extents };
         for node in 0..selection.len() as u32 {
-            if simplified.runs(selection, node) && selection.tags[node as usize] != Tag::View {
+            if simplified.runs(selection, node) {
                 fuser.visit(node);
             }
         }
@@ -63,7 +63,7 @@ impl Groups {
 fn postpone(selection: &Selection, simplified: &Simplified, times: &mut [u32]) {
     let mut first = vec![u32::MAX; selection.len()];
     for node in 0..selection.len() as u32 {
-        if simplified.runs(selection, node) && selection.tags[node as usize] != Tag::View {
+        if simplified.runs(selection, node) {
             for operand in simplified.operands(selection, node) {
                 let memory = simplified.memory(selection, operand) as usize;
                 first[memory] = first[memory].min(times[node as usize]);
@@ -102,13 +102,12 @@ impl Fuser<'_> {
 
     fn visit(&mut self, node: u32) {
         let (selection, simplified) = (self.selection, self.simplified);
-        // Views take no time: what counts is the memory they lie in.
+        // What lies in other memory takes no time: what counts is that memory.
         let runs = |operand: u32| {
             let memory = simplified.memory(selection, operand);
             simplified.runs(selection, memory).then_some(memory)
         };
         let mut operands: SmallVec<[u32; 4]> = simplified.operands(selection, node).filter_map(runs).collect();
-        let read = operands.len();
         operands.extend(selection.waits_for(node).filter_map(runs));
         let tag = selection.tags[node as usize];
         if can_fuse(tag) && !selection.options.separate && self.joins_in_blocks(node) {
@@ -117,7 +116,8 @@ impl Fuser<'_> {
                 is_elementwise(selection.tags[operand as usize])
                     && (is_join(tag) || selection.shapes[operand as usize] == *shape)
             };
-            let fitting: SmallVec<[u32; 4]> = operands[..read].iter().copied().filter(fits).collect();
+            let read = simplified.operands(selection, node).filter(|&read| simplified.layouts[read as usize].is_none());
+            let fitting: SmallVec<[u32; 4]> = read.filter_map(runs).filter(fits).collect();
             // All together if possible; else one by one, since a group that waits for another may not be the first.
             if !self.try_merge(node, &fitting, &operands) {
                 fitting.iter().for_each(|&operand| {
@@ -158,6 +158,13 @@ impl Fuser<'_> {
         groups.dedup();
         let is_join = |operand: &&u32| is_join(self.selection.tags[**operand as usize]);
         if operands.iter().filter(is_join).any(|&operand| groups.contains(&self.root(operand))) {
+            return false;
+        }
+        // Of what is read by strides, elements at other places are needed.
+        let (selection, simplified) = (self.selection, self.simplified);
+        let mut strided =
+            simplified.operands(selection, node).filter(|&read| simplified.layouts[read as usize].is_some());
+        if strided.any(|read| groups.contains(&self.root(simplified.memory(selection, read)))) {
             return false;
         }
         // The earliest time for all of them as one.

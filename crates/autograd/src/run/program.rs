@@ -9,6 +9,7 @@ use super::chains::{self, Light};
 use super::place::{Kernel, Placer};
 use super::plan::{Fused, Instruction, Joined, Load, Pattern, Source, Target};
 use super::select::{Tag, extent};
+use super::strides::merged;
 use crate::kernels::chain::{Action, Chain, Place};
 
 /// The longest stretch of repeated elements that blocks are fitted to.
@@ -134,11 +135,11 @@ impl<'p, 'a> Writer<'p, 'a> {
                 if self.position(operand).is_some() || self.loaded.contains(&operand) {
                     continue;
                 }
-                let pattern = self.pattern(operand);
+                let (offset, pattern) = self.pattern(operand);
                 let place = self.placer.place(operand);
                 self.loaded.push(operand);
                 let volume = self.placer.selection.shapes[operand as usize].volume();
-                self.fused.loads.push(Load { place, volume, pattern });
+                self.fused.loads.push(Load { place, offset, volume, pattern });
             }
         }
     }
@@ -150,42 +151,37 @@ impl<'p, 'a> Writer<'p, 'a> {
         })
     }
 
-    /// How an operand's elements repeat in the shape of the group.
-    fn pattern(&mut self, operand: u32) -> Pattern {
+    /// Where an operand's elements begin, and how they repeat in the shape of the group.
+    fn pattern(&mut self, operand: u32) -> (usize, Pattern) {
         let shapes = &self.placer.selection.shapes;
         let (shape, own) = (&shapes[self.fused.node as usize], &shapes[operand as usize]);
-        if own.volume() == self.fused.volume {
-            return Pattern::Direct;
-        }
-        if own.volume() == 1 {
-            return Pattern::Number;
-        }
-        let (new, own_strides) = (shape.len() - own.len(), own.strides());
-        let stride = |axis: usize| match axis < new || own[axis - new] == 1 {
-            true => 0,
-            false => own_strides[axis - new],
-        };
-        let (mut lengths, mut strides) = (SmallVec::<[usize; 4]>::new(), SmallVec::<[usize; 4]>::new());
-        for (axis, &length) in shape.iter().enumerate().filter(|&(_, &length)| length != 1) {
-            let stride = stride(axis);
-            match (lengths.last_mut(), strides.last_mut()) {
-                (Some(outer), Some(outer_stride)) if *outer_stride == stride * length => {
-                    *outer *= length;
-                    *outer_stride = stride;
-                }
-                _ => {
-                    lengths.push(length);
-                    strides.push(stride);
-                }
+        let layout = self.placer.simplified.layouts[operand as usize].as_ref();
+        let offset = layout.map_or(0, |layout| layout.offset);
+        let (lengths, strides) = if own.volume() == self.fused.volume {
+            match layout.filter(|layout| layout.run(own) < own.volume()) {
+                // In the order of its own elements, whatever its shape.
+                Some(layout) => layout.merged(own),
+                None => return (offset, Pattern::Direct),
             }
-        }
+        } else {
+            if own.volume() == 1 {
+                return (offset, Pattern::Number);
+            }
+            let (new, own_strides) =
+                (shape.len() - own.len(), layout.map_or_else(|| own.strides(), |l| l.strides.clone()));
+            let stride = |axis: usize| match axis < new || own[axis - new] == 1 {
+                true => 0,
+                false => own_strides[axis - new],
+            };
+            merged(shape.iter().enumerate().map(|(axis, &length)| (length, stride(axis))))
+        };
         // Where whole periods fit into a block, one filling serves all blocks.
         let period = if strides[0] == 0 { lengths[1..].iter().product() } else { self.fused.volume };
         let steady = period <= MOST_PERIOD;
         if steady {
             self.fused.unit = self.fused.unit.max(period);
         }
-        Pattern::Repeat { register: self.register(), lengths, strides, steady }
+        (offset, Pattern::Repeat { register: self.register(), lengths, strides, steady })
     }
 
     fn is_ready(&self, position: usize) -> bool {
