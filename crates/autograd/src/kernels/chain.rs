@@ -114,8 +114,8 @@ pub struct Chain {
 /// Where a place begins, if all that a chain writes lies in one stretch of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// At the start of this one of the lists that are only read.
-    List(u32),
+    /// So far from the start of this one of the lists that are only read.
+    List(u32, u32),
     /// So far from the start of the memory.
     Memory(u32),
 }
@@ -141,7 +141,7 @@ impl Fixed {
         let mut table = smallvec::SmallVec::<[*mut T; 32]>::new();
         for &(slot, length) in &self.slots {
             table.push(match slot {
-                Slot::List(i) => lists[i as usize][..length as usize].as_ptr().cast_mut(),
+                Slot::List(i, from) => lists[i as usize][from as usize..][..length as usize].as_ptr().cast_mut(),
                 Slot::Memory(at) => {
                     assert!(at as usize + length as usize <= whole, "a place ends inside the memory");
                     start.wrapping_add(at as usize)

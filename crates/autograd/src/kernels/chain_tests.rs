@@ -301,7 +301,7 @@ fn fixed_places() {
         });
         let (at_output, at_sums) = (7, 7 + count);
         let fixed = chain.fixed::<f32>(count, |place| match place {
-            Place::Input(i) | Place::Number(i) => Slot::List(i.into()),
+            Place::Input(i) | Place::Number(i) => Slot::List(i.into(), 0),
             Place::Output(_) => Slot::Memory(at_output as u32),
             Place::Sums(_) => Slot::Memory(at_sums as u32),
             _ => Slot::Memory((at_sums + sums::<f32>()) as u32),
@@ -317,13 +317,13 @@ fn fixed_places() {
 #[test]
 fn fixed_places_that_are_only_read_are_not_written() {
     let chain = Chain::new(&[(Load, Place::Input(0)), (Store, Place::Output(0))]).expect("a chain");
-    assert!(chain.fixed::<f32>(4, |_| Slot::List(0)).is_none());
+    assert!(chain.fixed::<f32>(4, |_| Slot::List(0, 0)).is_none());
 }
 
 #[test]
 #[should_panic(expected = "inside the memory")]
 fn fixed_places_beyond_the_memory_panic() {
     let chain = Chain::new(&[(Load, Place::Input(0)), (Store, Place::Output(0))]).expect("a chain");
-    let slot = |place| if place == Place::Input(0) { Slot::List(0) } else { Slot::Memory(1) };
+    let slot = |place| if place == Place::Input(0) { Slot::List(0, 0) } else { Slot::Memory(1) };
     chain.fixed::<f64>(4, slot).expect("it writes to memory").run(&[&[1.0f64; 4]], &mut [0.0; 4]);
 }

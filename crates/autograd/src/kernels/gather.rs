@@ -16,7 +16,7 @@ pub fn strided<T: Copy>(input: &[T], shape: &[usize], strides: &[usize], offset:
     let mut start = offset;
     for row in output.chunks_exact_mut(n) {
         match stride {
-            1 => row.copy_from_slice(&input[start..start + n]),
+            1 => copy_run(&input[start..start + n], row),
             _ => row.iter_mut().enumerate().for_each(|(i, to)| *to = input[start + i * stride]),
         }
         advance(&mut position, outer, strides, &mut start);
@@ -38,7 +38,7 @@ fn advance(position: &mut [usize], lengths: &[usize], strides: &[usize], at: &mu
 }
 
 /// Writes the elements of a repeated operand that stand against the output's elements from `start` on. `lengths` are
-/// the output's axes, `strides` the operand's, 0 where it repeats.
+/// the output's axes, `strides` the operand's, 0 where it repeats. No axes stand for one element.
 pub fn repeat<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start: usize, output: &mut [T]) {
     dispatch::run(Repeat { input, lengths, strides, start, output });
 }
@@ -64,7 +64,7 @@ impl<T: Copy> Kernel for Repeat<'_, T> {
 
 #[inline(always)]
 fn repeated<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start: usize, output: &mut [T]) {
-    let Some((&n, outer)) = lengths.split_last() else { return };
+    let Some((&n, outer)) = lengths.split_last() else { return output.fill(input[0]) };
     let stride = strides[outer.len()];
     let mut position = smallvec::SmallVec::<[usize; 8]>::from_elem(0, outer.len());
     let (mut within, mut rest, mut row) = (start % n.max(1), start / n.max(1), 0);
@@ -79,7 +79,7 @@ fn repeated<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start: u
         let to = &mut output[written..written + count];
         match stride {
             0 => to.fill(input[row]),
-            1 => to.copy_from_slice(&input[row + within..row + within + count]),
+            1 => copy_run(&input[row + within..row + within + count], to),
             _ => to.iter_mut().enumerate().for_each(|(i, to)| *to = input[row + (within + i) * stride]),
         }
         (written, within) = (written + count, 0);
@@ -134,12 +134,30 @@ pub fn embed<T: Copy>(input: &[T], walk: Walk, fill: T, output: &mut [T]) {
     place(input, walk, output);
 }
 
-/// Short runs, of one element above all, aren't worth a call of memcpy.
+/// Copies a run. Short ones aren't worth a call of memcpy: they are copied in pieces of lengths that are known.
 #[inline(always)]
 fn copy_run<T: Copy>(from: &[T], to: &mut [T]) {
-    match (from, to) {
-        ([from], [to]) => *to = *from,
-        (from, to) => to.copy_from_slice(from),
+    debug_assert_eq!(from.len(), to.len());
+    if to.len() >= 32 {
+        return to.copy_from_slice(from);
+    }
+    let (from, to) = copy_piece::<T, 16>(from, to);
+    let (from, to) = copy_piece::<T, 8>(from, to);
+    let (from, to) = copy_piece::<T, 4>(from, to);
+    let (from, to) = copy_piece::<T, 2>(from, to);
+    copy_piece::<T, 1>(from, to);
+}
+
+/// Copies `N` elements, a power of two, if the length is a sum of powers of which it is one; what is left.
+#[inline(always)]
+fn copy_piece<'a, T: Copy, const N: usize>(from: &'a [T], to: &'a mut [T]) -> (&'a [T], &'a mut [T]) {
+    match (from.split_first_chunk::<N>(), to.len() & N != 0) {
+        (Some((piece, left)), true) => {
+            let (head, tail) = to.split_at_mut(N);
+            head.copy_from_slice(piece);
+            (left, tail)
+        }
+        _ => (from, to),
     }
 }
 
@@ -173,5 +191,35 @@ pub fn flip<T: Copy>(input: &[T], n: usize, inner: usize, output: &mut [T]) {
 pub fn transpose<T: Copy>(input: &[T], stride: usize, columns: usize, rows: usize, output: &mut [T]) {
     for (column, to) in output.chunks_exact_mut(rows.max(1)).take(columns).enumerate() {
         to.iter_mut().enumerate().for_each(|(row, to)| *to = input[row * stride + column]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_every_length_are_copied() {
+        for n in 1..70 {
+            for (outer, apart, stride) in [(3, n + 5, 1), (2, 0, 1), (3, 2, 3), (2, 7, 0)] {
+                let input: Vec<usize> = (100..100 + outer * apart + n * stride + 1).collect();
+                let all: Vec<usize> = (0..outer * n).map(|i| input[i / n * apart + i % n * stride]).collect();
+                for (start, end) in [(0, outer * n), (0, n), (n / 2, outer * n), (n - 1, n + 1)] {
+                    let mut output = vec![0; end - start];
+                    repeat(&input, &[outer, n], &[apart, stride], start, &mut output);
+                    assert_eq!(output, all[start..end], "{n} elements, {stride} apart, from {start}");
+                }
+                let mut output = vec![0; outer * n];
+                strided(&input[1..], &[outer, n], &[apart, stride], 0, &mut output);
+                assert!(output.iter().zip(&all).all(|(a, b)| *a == b + 1));
+            }
+            let mut output = vec![0; 2 * n];
+            let walk = Walk { outer: 2, n: n + 1, inner: 1, start: 1, step: 1, count: n };
+            slice(&(0..2 * n + 2).collect::<Vec<_>>(), walk, &mut output);
+            assert!(output.iter().copied().eq((1..=n).chain(n + 2..2 * n + 2)), "{n} of each row");
+        }
+        let mut one = [0];
+        repeat(&[7, 8], &[], &[], 0, &mut one);
+        assert_eq!(one, [7]);
     }
 }

@@ -9,7 +9,7 @@ use super::samples::widened;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::gather;
 use crate::kernels::number::Element;
-use crate::tape::op::{Call, Context, Op, Operand, Pullback};
+use crate::tape::op::{Call, Context, Layout, Op, Operand, Pullback};
 use crate::tape::var::Var;
 use crate::tensor::Shape;
 use crate::tensor::shape::Axes;
@@ -17,6 +17,14 @@ use crate::tensor::shape::Axes;
 /// Axes in another order.
 #[derive(Clone, Debug, PartialEq, Hash)]
 pub(super) struct Permute(pub(super) Axes);
+
+impl Permute {
+    /// Those of an input, in the order of the output's axes.
+    fn strides(&self, input: &Shape) -> Axes {
+        let strides = input.strides();
+        self.0.iter().map(|&axis| strides[axis]).collect()
+    }
+}
 
 impl<T: Element> Op<T> for Permute {
     fn name(&self) -> &str {
@@ -32,10 +40,12 @@ impl<T: Element> Op<T> for Permute {
     }
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], context: &Context<'_>) -> Result<()> {
-        let strides = inputs[0].shape.strides();
-        let strides: Axes = self.0.iter().map(|&axis| strides[axis]).collect();
-        gather::strided(inputs[0].values, context.shape, &strides, 0, output);
+        gather::strided(inputs[0].values, context.shape, &self.strides(inputs[0].shape), 0, output);
         Ok(())
+    }
+
+    fn layout(&self, input: &Shape) -> Option<Layout> {
+        Some(Layout { offset: 0, strides: self.strides(input) })
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {

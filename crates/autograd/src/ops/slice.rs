@@ -12,7 +12,7 @@ use super::samples::widened;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::gather::{self, Walk};
 use crate::kernels::number::Element;
-use crate::tape::op::{Call, Context, Op, OpRef, Operand, Pullback};
+use crate::tape::op::{Call, Context, Layout, Op, OpRef, Operand, Pullback};
 use crate::tape::var::{POISONED, Var};
 use crate::tensor::Shape;
 
@@ -56,6 +56,15 @@ impl<T: Element> Op<T> for Slice {
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         gather::slice(inputs[0].values, self.walk(inputs[0].shape), output);
         Ok(())
+    }
+
+    fn layout(&self, input: &Shape) -> Option<Layout> {
+        let mut strides = input.strides();
+        let offset = self.start * strides[self.axis];
+        if self.count > 1 {
+            strides[self.axis] *= self.step;
+        }
+        Some(Layout { offset, strides })
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {

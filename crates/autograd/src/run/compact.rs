@@ -7,12 +7,13 @@ use smallvec::SmallVec;
 
 use super::execute::{Memory, Run, row};
 use super::pass;
-use super::plan::{Fused, Instruction, Pattern, Place, Source, Step, Steps, Target};
+use super::plan::{Fused, Instruction, Load, Pattern, Place, Source, Step, Steps, Target};
 use crate::error::Result;
 use crate::kernels::chain::{self, Fixed, Slot};
 use crate::kernels::number::Element;
 use crate::kernels::{gather, reduce};
 use crate::tape::Inner;
+use crate::tensor::shape::Axes;
 
 /// Bytes of all values together, at most.
 pub(super) const MOST_BYTES: usize = 64 << 10;
@@ -37,8 +38,8 @@ enum Work<T: Element> {
     Row { row: fn(&[&[T]], &mut [T]), sources: SmallVec<[Slot; 3]>, to: Range<usize> },
     /// A chain of arithmetic.
     Chain(Fixed),
-    /// An operand repeated.
-    Repeat { from: (Slot, usize), lengths: SmallVec<[usize; 4]>, strides: SmallVec<[usize; 4]>, to: Range<usize> },
+    /// An operand repeated, or read by strides.
+    Repeat { from: (Slot, usize), axes: (Axes, Axes), to: Range<usize> },
     /// One number, for rows.
     Fill { from: Slot, to: Range<usize> },
     /// Zeros, for sums.
@@ -60,8 +61,11 @@ impl<T: Element> Compact<T> {
     /// The plan in this form, if all of it is small and no memory limit counts every byte.
     pub(super) fn of(tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Option<Self> {
         let options = steps.asked().options;
-        let small =
-            |step: &Step| matches!(step, Step::Op { .. }) || matches!(step, Step::Fused(fused) if is_small::<T>(fused));
+        let small = |step: &Step| match step {
+            Step::Op { .. } => true,
+            Step::Copy { from: (_, offset), .. } => u32::try_from(*offset).is_ok(),
+            Step::Fused(fused) => is_small::<T>(fused),
+        };
         if options.separate || options.limit.is_some() || !steps.steps.iter().all(small) {
             return None;
         }
@@ -82,9 +86,14 @@ impl<T: Element> Compact<T> {
         for step in &steps.steps {
             match step {
                 Step::Op { node, inputs, output } => {
-                    let inputs = inputs.iter().map(|&(input, place)| (input, writer.slot(place))).collect();
+                    let inputs = inputs.iter().map(|&(input, place)| (input, writer.slot(place, 0))).collect();
                     let to = writer.written(*output, steps.selection.shapes[*node as usize].volume());
                     writer.compact.work.push(Work::Op { node: *node, inputs, to });
+                }
+                Step::Copy { node, from: (place, offset), axes, output } => {
+                    let to = writer.written(*output, steps.selection.shapes[*node as usize].volume());
+                    let from = (writer.slot(*place, *offset), span(axes));
+                    writer.compact.work.push(Work::Repeat { from, axes: axes.clone(), to });
                 }
                 Step::Fused(fused) => writer.fused(fused)?,
             }
@@ -102,9 +111,15 @@ impl<T: Element> Compact<T> {
     }
 }
 
-/// Whether all elements of a group are few.
+/// Whether all elements of a group are few, and lie at no great distance.
 fn is_small<T: Element>(fused: &Fused) -> bool {
-    (1..=pass::BLOCK_BYTES.0 / size_of::<T>()).contains(&fused.volume)
+    let is_near = |load: &Load| u32::try_from(load.offset).is_ok();
+    (1..=pass::BLOCK_BYTES.0 / size_of::<T>()).contains(&fused.volume) && fused.loads.iter().all(is_near)
+}
+
+/// The elements from the first to the last that is read along some axes.
+fn span((lengths, strides): &(Axes, Axes)) -> usize {
+    1 + lengths.iter().zip(strides).map(|(length, stride)| (length - 1) * stride).sum::<usize>()
 }
 
 /// Elements in whole lines of the cache, one line at least: no two places begin alike.
@@ -114,11 +129,16 @@ fn whole_lines<T>(count: usize) -> usize {
 }
 
 impl<T: Element> Writer<'_, T> {
-    fn slot(&self, place: Place) -> Slot {
+    /// So far from the start of a place.
+    fn slot(&self, place: Place, offset: usize) -> Slot {
         match place {
-            Place::Tape(leaf) => Slot::List(leaf),
-            place => Slot::Memory(self.compact.start(place) as u32),
+            Place::Tape(leaf) => Slot::List(leaf, offset as u32),
+            place => Slot::Memory((self.compact.start(place) + offset) as u32),
         }
+    }
+
+    fn load(&self, load: &Load) -> Slot {
+        self.slot(load.place, load.offset)
     }
 
     fn written(&self, place: Place, count: usize) -> Range<usize> {
@@ -141,9 +161,9 @@ impl<T: Element> Writer<'_, T> {
 
     fn source(&self, fused: &Fused, source: Source) -> Slot {
         match source {
-            Source::Load(i) => self.slot(fused.loads[i as usize].place),
+            Source::Load(i) => self.load(&fused.loads[i as usize]),
             Source::Register(i) => Slot::Memory(self.register(fused, i).start as u32),
-            Source::Store(i) => self.slot(fused.stores[i as usize].place),
+            Source::Store(i) => self.slot(fused.stores[i as usize].place, 0),
         }
     }
 
@@ -165,14 +185,13 @@ impl<T: Element> Writer<'_, T> {
         }
         for load in &fused.loads {
             if let Pattern::Repeat { register, lengths, strides, .. } = &load.pattern {
-                let from = (self.slot(load.place), load.volume);
+                let axes = (lengths.clone(), strides.clone());
                 let to = self.target(fused, Target::Register(*register), fused.count(fused.volume, load.of_rows));
-                let (lengths, strides) = (lengths.clone(), strides.clone());
-                self.compact.work.push(Work::Repeat { from, lengths, strides, to });
+                self.compact.work.push(Work::Repeat { from: (self.load(load), span(&axes)), axes, to });
             }
         }
         for &(load, register) in &fused.fills {
-            let from = self.slot(fused.loads[load as usize].place);
+            let from = self.load(&fused.loads[load as usize]);
             self.compact.work.push(Work::Fill { from, to: self.register(fused, register) });
         }
         for instruction in &fused.instructions {
@@ -212,9 +231,9 @@ impl<T: Element> Writer<'_, T> {
             }
             Instruction::Spread { source, register } => {
                 let count = fused.count(fused.volume, true);
-                let (lengths, strides) = (SmallVec::from_slice(&[count, fused.row]), SmallVec::from_slice(&[1, 0]));
+                let axes = (SmallVec::from_slice(&[count, fused.row]), SmallVec::from_slice(&[1, 0]));
                 let to = self.register(fused, *register);
-                Work::Repeat { from: (self.source(fused, *source), count), lengths, strides, to }
+                Work::Repeat { from: (self.source(fused, *source), count), axes, to }
             }
             Instruction::Join { join, source } => {
                 let joined = &fused.joins[*join as usize];
@@ -247,7 +266,7 @@ impl<'r, T> Readable<'r, T> {
     #[inline(always)]
     fn get(&self, from: Slot, count: usize) -> &'r [T] {
         match from {
-            Slot::List(i) => &self.lists[i as usize][..count],
+            Slot::List(i, at) => &self.lists[i as usize][at as usize..][..count],
             Slot::Memory(at) if (at as usize) < self.low.len() => &self.low[at as usize..][..count],
             Slot::Memory(at) => &self.high[at as usize - self.end..][..count],
         }
@@ -277,12 +296,12 @@ impl<T: Element> Run<'_, T> {
                 let (readable, output) = Readable::split(self.leaves, memory, to);
                 let values = |&(input, from): &(u32, Slot)| match from {
                     // Indices have no values.
-                    Slot::List(i) => (input, self.leaves[i as usize]),
+                    Slot::List(i, _) => (input, self.leaves[i as usize]),
                     from => (input, readable.get(from, self.steps.selection.shapes[input as usize].volume())),
                 };
                 return self.run_kernel(*node, inputs.iter().map(values), output);
             }
-            Work::Repeat { from, lengths, strides, to } => {
+            Work::Repeat { from, axes: (lengths, strides), to } => {
                 let (readable, output) = Readable::split(self.leaves, memory, to);
                 gather::repeat(readable.get(from.0, from.1), lengths, strides, 0, output);
             }

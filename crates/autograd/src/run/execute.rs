@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 use super::pass;
 use super::plan::{Fused, Instruction, Joined, Place, Step, Steps, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::chain;
 use crate::kernels::number::Element;
+use crate::kernels::{chain, gather};
 use crate::tape::Inner;
 use crate::tape::node::Kind;
 use crate::tape::op::{Context, Operand};
@@ -219,6 +219,13 @@ impl<T: Element> Run<'_, T> {
     pub(super) fn run_step(&self, step: usize, memory: &mut Memory<T>) -> Result<()> {
         match &self.steps.steps[step] {
             Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, memory),
+            Step::Copy { node, from: (place, offset), axes: (lengths, strides), output } => {
+                let mut storage = memory.take(*output);
+                let to = &mut storage.make_mut()[..self.steps.selection.shapes[*node as usize].volume()];
+                gather::repeat(&self.whole(*place, memory)[*offset..], lengths, strides, 0, to);
+                memory.put(*output, storage);
+                Ok(())
+            }
             Step::Fused(fused) => {
                 let rows = &self.functions.rows[self.functions.starts[step]..][..fused.instructions.len()];
                 self.run_fused(fused, rows, memory)
@@ -228,9 +235,18 @@ impl<T: Element> Run<'_, T> {
 
     #[inline]
     fn values<'m>(&'m self, node: u32, place: Place, memory: &'m Memory<T>) -> &'m [T] {
-        let volume = self.steps.selection.shapes[node as usize].volume();
+        let whole = self.whole(place, memory);
         match place {
-            Place::Buffer(i) => &memory.buffers[i as usize][..volume],
+            Place::Buffer(_) => &whole[..self.steps.selection.shapes[node as usize].volume()],
+            _ => whole,
+        }
+    }
+
+    /// All that lies in a place.
+    #[inline]
+    fn whole<'m>(&'m self, place: Place, memory: &'m Memory<T>) -> &'m [T] {
+        match place {
+            Place::Buffer(i) => &memory.buffers[i as usize],
             Place::Result(i) => &memory.results[i as usize],
             Place::Tape(leaf) => self.leaf(leaf),
         }
@@ -288,11 +304,7 @@ impl<T: Element> Run<'_, T> {
         storages.extend(fused.stores.iter().map(|store| memory.take(store.place)));
         let mut joined = SmallVec::<[Storage<T>; 4]>::new();
         joined.extend(fused.joins.iter().map(|joined| memory.take(joined.place)));
-        let load = |load: &super::plan::Load| match load.place {
-            Place::Buffer(i) => &memory.buffers[i as usize][..],
-            Place::Result(i) => &memory.results[i as usize][..],
-            Place::Tape(leaf) => self.leaf(leaf),
-        };
+        let load = |load: &super::plan::Load| &self.whole(load.place, memory)[load.offset..];
         // Filled where they lie: moving lists of this size costs as much as a small pass.
         let mut loads = SmallVec::<[&[T]; 16]>::new();
         loads.extend(fused.loads.iter().map(load));

@@ -70,7 +70,7 @@ impl Groups {
         let (parents, extents) = (nodes.clone().collect(), nodes.clone().map(lone).collect());
         let mut fuser = Fuser { selection, simplified, parents, extents };
         for node in nodes.clone() {
-            if simplified.runs(selection, node) && selection.tags[node as usize] != Tag::View {
+            if simplified.runs(selection, node) {
                 fuser.visit(node);
             }
         }
@@ -91,7 +91,7 @@ impl Groups {
 fn postpone(selection: &Selection, simplified: &Simplified, times: &mut [u32]) {
     let mut first = vec![u32::MAX; selection.len()];
     for node in 0..selection.len() as u32 {
-        if simplified.runs(selection, node) && selection.tags[node as usize] != Tag::View {
+        if simplified.runs(selection, node) {
             for operand in simplified.operands(selection, node) {
                 let memory = simplified.memory(selection, operand) as usize;
                 first[memory] = first[memory].min(times[node as usize]);
@@ -182,7 +182,7 @@ impl Fuser<'_> {
 
     fn visit(&mut self, node: u32) {
         let (selection, simplified) = (self.selection, self.simplified);
-        // Views take no time: what counts is the memory they lie in.
+        // What lies in other memory takes no time: what counts is that memory.
         let runs = |operand: u32| {
             let memory = simplified.memory(selection, operand);
             simplified.runs(selection, memory).then_some(memory)
@@ -242,7 +242,8 @@ impl Fuser<'_> {
         let memory = simplified.memory(selection, input);
         let (tag, operand) = (selection.tags[node as usize], selection.tags[memory as usize]);
         let shape = |node: u32| &selection.shapes[node as usize];
-        if !simplified.runs(selection, memory) {
+        // Of what is read by strides, elements at other places are needed.
+        if !simplified.runs(selection, memory) || simplified.layouts[input as usize].is_some() {
             return None;
         }
         let row = match row_of(selection, simplified, memory) {

@@ -5,7 +5,7 @@ use super::execute::scratch_bytes;
 use super::place;
 use super::plan::{Lean, Place, Steps};
 use super::recompute::Recompute;
-use super::select::{Limit, Selection};
+use super::select::{Limit, Selection, Tag};
 
 /// A plan that no recomputation brings below the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,14 +56,28 @@ impl Search<'_> {
         let mut bare = self.asked.clone();
         bare.options.keep = false;
         bare.dropped.clear();
-        let origins: Vec<u32> = (0..bare.len() as u32).collect();
-        let steps = self.plan(&bare, origins, Vec::new());
+        if let Some(steps) = self.plan_within(&bare) {
+            return Some(steps);
+        }
+        // A copy of a part may be less than the whole, which lies there until the part is read by strides.
+        bare.tags.iter_mut().filter(|tag| matches!(tag, Tag::Strided(_))).for_each(|tag| *tag = Tag::Op);
+        if !std::mem::take(&mut bare.layouts).is_empty()
+            && let Some(steps) = self.plan_within(&bare)
+        {
+            return Some(steps);
+        }
+        // Elementwise values first: they cost a pass at most. Then whatever has operands that are there.
+        [false, true].into_iter().find_map(|everything| self.recompute(&Recompute::of(&bare, everything)))
+    }
+
+    /// The plan in which nothing is computed again, if it fits.
+    fn plan_within(&mut self, bare: &Selection) -> Option<Steps> {
+        let steps = self.plan(bare, (0..bare.len() as u32).collect(), Vec::new());
         if self.fits(&steps) {
             return Some(steps);
         }
         self.consider(steps);
-        // Elementwise values first: they cost a pass at most. Then whatever has operands that are there.
-        [false, true].into_iter().find_map(|everything| self.recompute(&Recompute::of(&bare, everything)))
+        None
     }
 
     /// Finds how long the stretches of values that are computed again together may be, and then how few of them do.

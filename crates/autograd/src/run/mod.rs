@@ -16,6 +16,7 @@ mod program;
 mod recompute;
 mod select;
 mod simplify;
+mod strides;
 mod trace;
 
 use std::rc::Rc;

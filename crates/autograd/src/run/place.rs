@@ -63,9 +63,7 @@ pub(crate) fn plan(selection: &Selection) -> Steps {
 impl Placer<'_> {
     /// The kernels in the order of their times.
     fn order(&mut self) -> Vec<Kernel> {
-        let runs = |node: &u32| {
-            self.simplified.runs(self.selection, *node) && self.selection.tags[*node as usize] != Tag::View
-        };
+        let runs = |&node: &u32| self.simplified.runs(self.selection, node);
         let mut nodes: Vec<u32> = (0..self.selection.len() as u32).filter(runs).collect();
         let key = |&node: &u32| (self.groups.times[node as usize], self.groups.of[node as usize], node);
         nodes.sort_unstable_by_key(key);
@@ -169,14 +167,21 @@ impl Placer<'_> {
         Place::Buffer(buffer)
     }
 
+    /// A node by itself.
+    fn alone(&mut self, node: u32) -> Step {
+        let inputs = self.selection.inputs(node);
+        if let Some(layout) = self.simplified.lying(self.selection, node) {
+            let axes = layout.merged(&self.selection.shapes[node as usize]);
+            return Step::Copy { node, from: (self.place(inputs[0]), layout.offset), axes, output: self.take(node) };
+        }
+        let inputs = inputs.iter().map(|&input| (input, self.place(input))).collect();
+        Step::Op { node, inputs, output: self.take(node) }
+    }
+
     fn step(&mut self, index: u32, kernel: &Kernel, ending: &mut [SmallVec<[u32; 2]>]) -> Step {
         let step = match kernel.fused {
             true => Step::Fused(program::write(self, kernel)),
-            false => {
-                let node = kernel.nodes[0];
-                let inputs = self.selection.inputs(node).iter().map(|&input| (input, self.place(input))).collect();
-                Step::Op { node, inputs, output: self.take(node) }
-            }
+            false => self.alone(kernel.nodes[0]),
         };
         for &node in &kernel.nodes {
             if let Some(Place::Buffer(buffer)) = self.places[node as usize] {

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::select::Selection;
 use crate::kernels::chain::Chain;
 use crate::tape::op::Join;
+use crate::tensor::shape::Axes;
 
 /// Where the values of a node lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub(crate) enum Place {
 pub(crate) enum Step {
     /// An op by its own kernel.
     Op { node: u32, inputs: SmallVec<[(u32, Place); 4]>, output: Place },
+    /// A node that is some elements of a place, of which the first lies so far from its start: the lengths of the axes and
+    /// the strides, merged.
+    Copy { node: u32, from: (Place, usize), axes: (Axes, Axes), output: Place },
     /// Elementwise nodes in one pass.
     Fused(Fused),
 }
@@ -125,6 +129,8 @@ impl Joined {
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
     pub(crate) place: Place,
+    /// From the start of the place to the first element.
+    pub(crate) offset: usize,
     pub(crate) volume: usize,
     pub(crate) pattern: Pattern,
     /// Whether those that read it have one element for each row.
@@ -140,7 +146,7 @@ pub(crate) enum Pattern {
     Number,
     /// Repeated: the lengths of the axes and the operand's strides, adjacent axes joined where they lie alike; and whether
     /// every block finds the same.
-    Repeat { register: u16, lengths: SmallVec<[usize; 4]>, strides: SmallVec<[usize; 4]>, steady: bool },
+    Repeat { register: u16, lengths: Axes, strides: Axes, steady: bool },
 }
 
 /// Where an instruction reads.
@@ -202,7 +208,9 @@ impl Step {
     /// The nodes whose values it leaves in memory, and where.
     pub(crate) fn written(&self) -> SmallVec<[(u32, Place); 4]> {
         match self {
-            Step::Op { node, output, .. } => SmallVec::from_slice(&[(*node, *output)]),
+            Step::Op { node, output, .. } | Step::Copy { node, output, .. } => {
+                SmallVec::from_slice(&[(*node, *output)])
+            }
             Step::Fused(fused) => {
                 let joined = fused.joins.iter().map(|joined| (joined.node, joined.place));
                 fused.stores.iter().map(|store| (store.node, store.place)).chain(joined).collect()

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::plan::{Place, Step, Steps};
 use super::select::Tag;
+use super::simplify::Simplified;
 use crate::error::json;
 use crate::kernels::number::Element;
 use crate::tape::Inner;
@@ -44,6 +45,8 @@ pub struct PlannedKernel {
     pub flops: usize,
     /// Bytes read and written.
     pub bytes: usize,
+    /// The formulas that it reads by strides where their operands lie: none of them is computed.
+    pub strided: Vec<String>,
     /// Where it writes: `buffer 0`, or `result 0` for what leaves with the results; `again` follows where the buffer held
     /// another value before.
     pub writes: Vec<String>,
@@ -87,8 +90,8 @@ impl Plan {
         self.recomputed
     }
 
-    /// The plan as a JSON object: `kernels` (`formulas`, `shape`, `flops`, `bytes`, `writes`), `flops`, `buffer_bytes`,
-    /// `result_bytes`, `peak_bytes`, `limit` (or null), `recomputed`.
+    /// The plan as a JSON object: `kernels` (`formulas`, `shape`, `flops`, `bytes`, `writes`, `strided`), `flops`,
+    /// `buffer_bytes`, `result_bytes`, `peak_bytes`, `limit` (or null), `recomputed`.
     ///
     /// ```
     /// use wengert_autograd::{Tape, Tensor};
@@ -116,8 +119,13 @@ impl Plan {
     pub(crate) fn of<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Plan {
         let bytes = |lengths: usize| lengths.saturating_mul(size_of::<T>());
         let mut used = vec![false; steps.buffers.len()];
+        let simplified = Simplified::of(&steps.selection);
+        let described = |step| {
+            let strided = strided(steps, &simplified, step).into_iter().map(|node| formula(tape, ids, steps, node));
+            PlannedKernel { strided: strided.collect(), ..describe(tape, ids, steps, step, &mut used) }
+        };
         Plan {
-            kernels: steps.steps.iter().map(|step| describe(tape, ids, steps, step, &mut used)).collect(),
+            kernels: steps.steps.iter().map(described).collect(),
             buffer_bytes: bytes(steps.buffers.iter().copied().fold(0, usize::saturating_add)),
             result_bytes: bytes(steps.results.iter().map(|result| result.1).fold(0, usize::saturating_add)),
             peak_bytes: steps.peak_bytes(size_of::<T>()),
@@ -131,12 +139,13 @@ impl PlannedKernel {
     pub(crate) fn json_fields(&self) -> String {
         let strings = |texts: &[String]| json::array(texts.iter().map(|text| json::string(text)));
         format!(
-            "\"formulas\":{},\"shape\":{},\"flops\":{},\"bytes\":{},\"writes\":{}",
+            "\"formulas\":{},\"shape\":{},\"flops\":{},\"bytes\":{},\"writes\":{},\"strided\":{}",
             strings(&self.formulas),
             json::array(self.shape.iter().map(usize::to_string)),
             self.flops,
             self.bytes,
             strings(&self.writes),
+            strings(&self.strided),
         )
     }
 }
@@ -144,9 +153,32 @@ impl PlannedKernel {
 /// The nodes that a step computes.
 fn nodes_of(step: &Step) -> Vec<u32> {
     match step {
-        Step::Op { node, .. } => vec![*node],
+        Step::Op { node, .. } | Step::Copy { node, .. } => vec![*node],
         Step::Fused(fused) => fused.members.clone(),
     }
+}
+
+/// The nodes that a step reads by strides, in the order of the tape.
+fn strided(steps: &Steps, simplified: &Simplified, step: &Step) -> Vec<u32> {
+    let selection = &steps.selection;
+    let mut nodes = Vec::new();
+    for node in nodes_of(step) {
+        for mut operand in simplified.operands(selection, node) {
+            while simplified.is_alias(selection, operand) {
+                nodes.extend(Some(operand).filter(|_| selection.tags[operand as usize] != Tag::View));
+                operand = simplified.replaced[selection.inputs(operand)[0] as usize];
+            }
+        }
+    }
+    nodes.sort_unstable();
+    nodes.dedup();
+    nodes
+}
+
+/// A node and how it is computed.
+fn formula<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, node: u32) -> String {
+    let equation = tape.equation(ids[node as usize]);
+    if is_again(steps, node) { equation + "   again" } else { equation }
 }
 
 /// Whether a node computes a value again that was not kept.
@@ -157,11 +189,8 @@ fn is_again(steps: &Steps, node: u32) -> bool {
 fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step, used: &mut [bool]) -> PlannedKernel {
     let shapes = &steps.selection.shapes;
     let volume = |node: u32| shapes[node as usize].volume();
-    let formula = |node: u32| match is_again(steps, node) {
-        true => format!("{}   again", tape.equation(ids[node as usize])),
-        false => tape.equation(ids[node as usize]),
-    };
     let (node, flops, elements) = match step {
+        Step::Copy { node, .. } => (*node, 0, volume(*node).saturating_mul(2)),
         Step::Op { node, inputs, .. } => {
             let inputs: Vec<&Shape> = inputs.iter().map(|input| &shapes[input.0 as usize]).collect();
             let flops = match &tape.nodes[ids[*node as usize] as usize].kind {
@@ -185,7 +214,8 @@ fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step
         }
     };
     PlannedKernel {
-        formulas: nodes_of(step).into_iter().map(formula).collect(),
+        formulas: nodes_of(step).into_iter().map(|node| formula(tape, ids, steps, node)).collect(),
+        strided: Vec::new(),
         shape: shapes[node as usize].clone(),
         flops,
         bytes: elements.saturating_mul(size_of::<T>()),
@@ -213,13 +243,16 @@ pub(super) fn counted(count: usize, what: &str) -> String {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, kernel) in self.kernels.iter().enumerate() {
-            let PlannedKernel { formulas, shape, flops, bytes, writes } = kernel;
+            let PlannedKernel { formulas, shape, flops, bytes, strided, writes } = kernel;
             let count = match formulas.len() {
                 1 => String::new(),
                 fused => format!("   {fused} fused"),
             };
             let writes = if writes.is_empty() { String::new() } else { format!("   to {}", writes.join(", ")) };
             writeln!(f, "kernel {i} : {shape}   {flops} flops   {bytes} bytes{count}{writes}")?;
+            for formula in strided {
+                writeln!(f, "    by strides: {formula}")?;
+            }
             for formula in formulas {
                 writeln!(f, "    {formula}")?;
             }

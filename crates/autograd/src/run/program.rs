@@ -9,6 +9,7 @@ use super::chains::{self, Light};
 use super::place::{Kernel, Placer};
 use super::plan::{Fused, Instruction, Joined, Load, Pattern, Source, Store, Target};
 use super::select::{Tag, extent};
+use super::strides::merged;
 use crate::kernels::chain::{Action, Chain, Place};
 
 /// The longest stretch of repeated elements that blocks are fitted to.
@@ -194,10 +195,10 @@ impl<'p, 'a> Writer<'p, 'a> {
             return load as u16;
         }
         let of_rows = self.reads_rows(self.kernel.nodes[reader]);
-        let pattern = self.pattern(operand, against, of_rows);
+        let (offset, pattern) = self.pattern(operand, against, of_rows);
         let place = self.placer.place(operand);
         self.loaded.push((operand, against));
-        self.fused.loads.push(Load { place, volume: self.volume(operand), pattern, of_rows });
+        self.fused.loads.push(Load { place, offset, volume: self.volume(operand), pattern, of_rows });
         self.fused.loads.len() as u16 - 1
     }
 
@@ -212,35 +213,30 @@ impl<'p, 'a> Writer<'p, 'a> {
         })
     }
 
-    /// How an operand's elements repeat in a shape.
-    fn pattern(&mut self, operand: u32, against: u32, of_rows: bool) -> Pattern {
+    /// Where an operand's elements begin, and how they repeat in a shape.
+    fn pattern(&mut self, operand: u32, against: u32, of_rows: bool) -> (usize, Pattern) {
         let shapes = &self.placer.selection.shapes;
         let (shape, own) = (&shapes[against as usize], &shapes[operand as usize]);
-        if own.volume() == shape.volume() {
-            return Pattern::Direct;
-        }
-        if own.volume() == 1 {
-            return Pattern::Number;
-        }
-        let (new, own_strides) = (shape.len() - own.len(), own.strides());
-        let stride = |axis: usize| match axis < new || own[axis - new] == 1 {
-            true => 0,
-            false => own_strides[axis - new],
-        };
-        let (mut lengths, mut strides) = (SmallVec::<[usize; 4]>::new(), SmallVec::<[usize; 4]>::new());
-        for (axis, &length) in shape.iter().enumerate().filter(|&(_, &length)| length != 1) {
-            let stride = stride(axis);
-            match (lengths.last_mut(), strides.last_mut()) {
-                (Some(outer), Some(outer_stride)) if *outer_stride == stride * length => {
-                    *outer *= length;
-                    *outer_stride = stride;
-                }
-                _ => {
-                    lengths.push(length);
-                    strides.push(stride);
-                }
+        let layout = self.placer.simplified.layouts[operand as usize].as_ref();
+        let offset = layout.map_or(0, |layout| layout.offset);
+        let (lengths, strides) = if own.volume() == shape.volume() {
+            match layout.filter(|layout| layout.run(own) < own.volume()) {
+                // In the order of its own elements, whatever its shape.
+                Some(layout) => layout.merged(own),
+                None => return (offset, Pattern::Direct),
             }
-        }
+        } else {
+            if own.volume() == 1 {
+                return (offset, Pattern::Number);
+            }
+            let (new, own_strides) =
+                (shape.len() - own.len(), layout.map_or_else(|| own.strides(), |l| l.strides.clone()));
+            let stride = |axis: usize| match axis < new || own[axis - new] == 1 {
+                true => 0,
+                false => own_strides[axis - new],
+            };
+            merged(shape.iter().enumerate().map(|(axis, &length)| (length, stride(axis))))
+        };
         // Where whole periods fit into a block, one filling serves all blocks.
         let period = if strides[0] == 0 { lengths[1..].iter().product() } else { shape.volume() };
         let period = if of_rows { period * self.fused.row } else { period };
@@ -248,7 +244,7 @@ impl<'p, 'a> Writer<'p, 'a> {
         if steady {
             self.fused.unit = self.fused.unit.max(period);
         }
-        Pattern::Repeat { register: self.register(), lengths, strides, steady }
+        (offset, Pattern::Repeat { register: self.register(), lengths, strides, steady })
     }
 
     fn is_ready(&self, position: usize) -> bool {

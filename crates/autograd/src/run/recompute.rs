@@ -105,7 +105,7 @@ impl<'a> Recompute<'a> {
 
     /// Whether a kernel computes a node.
     fn runs(&self, node: u32) -> bool {
-        self.simplified.runs(self.selection, node) && self.tag(node) != Tag::View
+        self.simplified.runs(self.selection, node)
     }
 
     /// The nodes in whose memory the operands of a node lie.

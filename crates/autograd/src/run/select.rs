@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::kernels::number::Element;
 use crate::tape::Inner;
 use crate::tape::node::{Kind, Node};
-use crate::tape::op::{Join, Op};
+use crate::tape::op::{Join, Layout, Op};
 use crate::tensor::Shape;
 
 /// What a plan must know of a node besides its shape and inputs.
@@ -29,6 +29,8 @@ pub(crate) enum Tag {
     View,
     /// The input repeated.
     Broadcast,
+    /// Elements of the input at places that this one of the layouts says.
+    Strided(u32),
     /// Elements of the input joined along axes that lie side by side, as `[outer, n, inner]` along the middle one: the
     /// number of axes, without those of length 1, that are outer, and of those that are joined.
     Join(Join, u8, u8),
@@ -55,6 +57,8 @@ pub(crate) struct Selection {
     pub(crate) inputs: Vec<u32>,
     pub(crate) starts: Vec<u32>,
     pub(crate) outputs: Vec<u32>,
+    /// Where elements of operands lie.
+    pub(crate) layouts: Vec<Layout>,
     /// Nodes of checkpoints, ascending: they aren't kept. Listed only where anything is.
     pub(crate) dropped: Vec<u32>,
     /// `(node, other)`, ascending: nodes that are not to run before another, which they do not read. What is selected has
@@ -112,6 +116,9 @@ impl Selector {
             local[id as usize].1 = place as u32;
             selection.starts.push(selection.inputs.len() as u32);
             let mut tag = tag_of(tape, id, options);
+            if let Some((layout, whole)) = layout_of(tape, node, tag, options) {
+                tag = selection.strided(node, layout, whole);
+            }
             if let Some(value) = constant(tape, id, tag, constants).filter(|_| !options.literal) {
                 constants.push((id, value.to_f64()));
                 tag = number(value);
@@ -181,6 +188,16 @@ fn tag_of<T: Element>(tape: &Inner<T>, id: u32, options: Options) -> Tag {
         },
         _ => Tag::Value,
     }
+}
+
+/// Where the elements of a node lie in its operand, and whether they are all that the operand has.
+fn layout_of<T: Element>(tape: &Inner<T>, node: &Node<T>, tag: Tag, options: Options) -> Option<(Layout, bool)> {
+    let (Kind::Op(op), Tag::Op, &[input]) = (&node.kind, tag, &node.inputs[..]) else { return None };
+    if options.literal || options.separate || node.shape.volume() == 0 {
+        return None;
+    }
+    let shape = &tape.nodes[input as usize].shape;
+    Some((op.layout(shape)?, shape.volume() == node.shape.volume()))
 }
 
 /// How often the sum of a repeated operand has each of its elements, if it is taken over just the axes along which it was
@@ -266,12 +283,23 @@ pub(crate) fn extent(shape: &Shape, outer: u8, joined: u8) -> [usize; 3] {
 }
 
 impl Selection {
+    /// The tag of a node that lies so in its operand.
+    fn strided<T: Element>(&mut self, node: &Node<T>, layout: Layout, whole: bool) -> Tag {
+        // Only axes of length 1 have moved.
+        if whole && layout.offset == 0 && layout.run(&node.shape) == node.shape.volume() {
+            return Tag::View;
+        }
+        self.layouts.push(layout);
+        Tag::Strided(self.layouts.len() as u32 - 1)
+    }
+
     fn clear(&mut self) {
         self.tags.clear();
         self.shapes.clear();
         self.inputs.clear();
         self.starts.clear();
         self.outputs.clear();
+        self.layouts.clear();
         self.dropped.clear();
         self.after.clear();
     }
@@ -302,6 +330,7 @@ impl Selection {
         }
         self.inputs.hash(&mut hasher);
         self.outputs.hash(&mut hasher);
+        self.layouts.hash(&mut hasher);
         self.dropped.hash(&mut hasher);
         self.options.hash(&mut hasher);
         hasher.finish()

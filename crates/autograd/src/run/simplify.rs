@@ -6,9 +6,11 @@
 use std::any::TypeId;
 
 use super::select::{Number, Selection, Tag};
+use super::strides;
 use crate::ops::{
     Abs, Ceil, Difference, Floor, Maximum, Minimum, Negate, Product, Quotient, Relu, Round, Scaled, Select, Sign, Sum2,
 };
+use crate::tape::op::Layout;
 
 /// Why a row's result is one of its operands, or an operand's operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +49,13 @@ pub(crate) fn rules() -> [(TypeId, Why); 18] {
     ]
 }
 
-/// What each node is replaced by: itself, or an earlier node of the same shape and value; and which nodes are still
-/// needed then.
+/// What each node is replaced by: itself, or an earlier node of the same shape and value; which nodes are still needed
+/// then; and where those lie that are read by strides in the memory of another.
 #[derive(Debug)]
 pub(crate) struct Simplified {
     pub(crate) replaced: Vec<u32>,
     pub(crate) needed: Vec<bool>,
+    pub(crate) layouts: Vec<Option<Layout>>,
 }
 
 impl Simplified {
@@ -78,22 +81,34 @@ impl Simplified {
             }
         }
         let needed = needed(selection, &replaced);
-        Simplified { replaced, needed }
+        let layouts = strides::layouts(selection, &replaced, &needed);
+        Simplified { replaced, needed, layouts }
     }
 
-    /// Whether a node is still computed.
+    /// Whether a kernel computes a node.
     pub(crate) fn runs(&self, selection: &Selection, node: u32) -> bool {
         let is_leaf = matches!(selection.tags[node as usize], Tag::Value | Tag::Number(_) | Tag::Indices);
-        self.needed[node as usize] && self.replaced[node as usize] == node && !is_leaf
+        let lies_there = is_leaf || self.is_alias(selection, node);
+        self.needed[node as usize] && self.replaced[node as usize] == node && !lies_there
     }
 
-    /// The node whose memory a node lies in: views lie in their operand's.
+    /// Whether a node lies in the memory of its operand.
+    pub(crate) fn is_alias(&self, selection: &Selection, node: u32) -> bool {
+        selection.tags[node as usize] == Tag::View || self.layouts[node as usize].is_some()
+    }
+
+    /// The node whose memory a node lies in.
     pub(crate) fn memory(&self, selection: &Selection, node: u32) -> u32 {
         let mut node = self.replaced[node as usize];
-        while selection.tags[node as usize] == Tag::View {
+        while self.is_alias(selection, node) {
             node = self.replaced[selection.inputs(node)[0] as usize];
         }
         node
+    }
+
+    /// Where a strided node lies in the memory of its operand.
+    pub(crate) fn lying(&self, selection: &Selection, node: u32) -> Option<Layout> {
+        strides::lying(selection, &self.replaced, &self.layouts, node)
     }
 
     /// The inputs of a node after simplification.

@@ -11,6 +11,7 @@ use super::var::Var;
 use crate::error::Result;
 use crate::kernels::number::Element;
 use crate::tensor::Shape;
+use crate::tensor::shape::Axes;
 
 /// An operation on tensors that can be recorded on a tape.
 ///
@@ -53,6 +54,12 @@ pub(crate) trait Op<T: Element>: Identity + Debug {
     /// Whether the output repeats the input along new or longer axes, by the rules of broadcasting.
     fn is_broadcast(&self) -> bool {
         false
+    }
+
+    /// Where the elements of the output lie in an input of a shape, if the op does nothing but choose and order elements of
+    /// its only operand. Asked for only where the output has elements.
+    fn layout(&self, _input: &Shape) -> Option<Layout> {
+        None
     }
 
     /// How elements join along which axes, ascending, where the op does only that: it may then run at the end of the pass
@@ -102,6 +109,15 @@ pub(crate) struct Row<T: Element> {
     pub id: TypeId,
     /// Computes a block: every slice has the length of the output.
     pub block: fn(&[&[T]], &mut [T]),
+}
+
+/// Where elements lie: the one at place `j` of a shape at `offset + Σ j_k strides_k` in row-major memory.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Layout {
+    /// The place of the first element.
+    pub offset: usize,
+    /// From one place of each axis to the next.
+    pub strides: Axes,
 }
 
 /// What many elements become one by. The joined elements of parts are joined in the same way.
