@@ -154,7 +154,7 @@ fn an_allocation_that_is_refused_is_an_error() {
     for name in ["argsort", "order_statistic", "argmax", "gather", "sum", "softmax", "logsumexp", "conv2d"] {
         assert!(tally.errors.contains(name), "no allocation of {name} was refused: {:?}", tally.errors);
     }
-    assert!(tally.ops.len() > 120 && tally.refused > 500, "{} ops, {} times", tally.ops.len(), tally.refused);
+    assert!(tally.ops.len() > 120 && tally.refused > 200, "{} ops, {} times", tally.ops.len(), tally.refused);
     if cfg!(feature = "linalg") {
         assert!(OF_NALGEBRA.iter().all(|&name| tally.errors.contains(name)), "{:?}", tally.errors);
     }
@@ -165,7 +165,7 @@ fn try_large(tally: &mut Tally) {
     #[cfg(feature = "linalg")]
     for (m, n) in [(60, 60), (60, 20), (20, 60)] {
         let tape = Tape::training(3);
-        let number = |i: usize| (i as f64 * 0.618).fract() + if i % (n + 1) == 0 { 60.0 } else { 0.0 };
+        let number = |i: usize| (i as f64 * 0.618).fract() + if i.is_multiple_of(n + 1) { 60.0 } else { 0.0 };
         let a = tape.input(Tensor::from_fn([m, n], number));
         let b = tape.input(Tensor::from_fn([m, 45], number));
         let (q, r) = a.qr();
