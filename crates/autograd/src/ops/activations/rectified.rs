@@ -85,7 +85,8 @@ const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 impl<'t, T: Element> Var<'t, T> {
     /// `y = max(x, 0)`: the rectified linear unit.
     ///
-    /// Same shape as the operand. The derivative is 1 where `x > 0`, else 0, at the kink 0 too. NaN stays NaN.
+    /// Same shape as the operand. The derivative is 1 where `x > 0`, else 0, at the kink 0 too. NaN stays NaN, and passes its
+    /// cotangent on.
     /// Sources: Fukushima, "Visual feature extraction by a multilayered network of analog threshold elements" (1969);
     /// Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines" (2010).
     ///
