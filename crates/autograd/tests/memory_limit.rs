@@ -5,7 +5,7 @@ mod counting;
 
 use counting::peak_of_tensors;
 use wengert_autograd::kernels::pool::set_threads;
-use wengert_autograd::{Conv, ErrorKind, Param, Replay, Result, Tape, Tensor, Var, plan_counters};
+use wengert_autograd::{Conv, ErrorKind, IndexTensor, Param, Replay, Result, Tape, Tensor, Var, plan_counters};
 
 /// What is taken beyond what the plan says: nothing on one thread but the rounding of sizes to 64 bytes.
 const OVERHEAD: usize = 4096;
@@ -240,4 +240,53 @@ fn columns_that_cannot_be_had() -> Result<()> {
     let small = tape.input(Tensor::from([3.0, 4.0]).reshape([1, 1, 2])?);
     assert_eq!(x.conv1d(small, Conv::new().padding(1)).value()?.as_slice(), [8.0, 6.0]);
     Ok(())
+}
+
+/// A formula, and the op that takes memory of its own for it.
+type Taking = (&'static str, fn(Var<'_, f64>) -> Var<'_, f64>);
+
+const TAKING: &[Taking] = &[
+    ("argsort", |x| x.argsort(1, true)),
+    ("argsort", |x| x.topk(1000, 1).0),
+    ("order_statistic", |x| x.median_axis(1, false)),
+    ("argmax", |x| x.argmax(0, false)),
+    ("softmax", |x| x.softmax(0)),
+    ("logsumexp", |x| x.reshape([2, 1 << 15, 2]).logsumexp_axes(&[0, 2], false)),
+    ("gather", |x| {
+        let places = vec![0; x.shape().volume() / 2];
+        let places = IndexTensor::from_vec([1, places.len()], places).expect("as many");
+        let source = x.narrow(0, 1, 1);
+        x.scatter(0, places, source).sum().grad([x])[0]
+    }),
+];
+
+#[test]
+fn memory_that_an_op_takes_for_itself_and_cannot_have() {
+    for &(name, formula) in TAKING {
+        let mut errors = 0;
+        for skipped in 0.. {
+            // A thread of its own, whose lists of freed memory are empty.
+            let run = move || {
+                let tape = Tape::<f64>::new();
+                let x = tape.input(Tensor::from_fn([2, 1 << 16], |i| (i as f64 * 0.618).fract()));
+                let y = formula(x);
+                let (refused_once, refused) = counting::without_one(skipped, 100_000, || y.value());
+                (refused_once, refused, y.value())
+            };
+            let (done, refused, again) = std::thread::spawn(run).join().expect("no panic");
+            let again = again.unwrap_or_else(|error| panic!("as good as before: {error}"));
+            match done {
+                Ok(value) => assert_eq!(value, again),
+                Err(error) => {
+                    assert_eq!((error.kind(), error.op_name()), (ErrorKind::Memory, Some(name)), "{error}");
+                    assert!(error.to_string().contains("bytes that it needs cannot be had at "), "{error}");
+                    errors += 1;
+                }
+            }
+            if !refused {
+                break;
+            }
+        }
+        assert!(errors > 0, "{name} takes nothing for itself");
+    }
 }

@@ -409,3 +409,94 @@ fn mistakes_of_tapes_pass_through() {
     let pooled = bad.max_pool1d(2).avg_pool1d(2).unfold(2).interpolate([2], Interpolation::Nearest);
     check(&pooled.conv1d(w, Conv::new()).value().expect_err("poisoned"), ErrorKind::Shape, &["reshape"]);
 }
+
+/// Small whole numbers, so that many are equal, some NaN and some minus infinity.
+fn with_ties<T: Element>(shape: [usize; 4]) -> Tensor<T> {
+    Tensor::from_fn(shape, |i| match i.wrapping_mul(2_654_435_761) >> 7 & 63 {
+        0 => T::of(f64::NAN),
+        1..4 => T::of(f64::NEG_INFINITY),
+        other => T::of((other % 5) as f64),
+    })
+}
+
+/// Compares pools of windows of `height` by 2 elements with a search of one element after the other.
+fn check_pairs<T: Element>(shape: [usize; 4], height: usize) -> Result<()> {
+    let x = with_ties::<T>(shape);
+    let [planes, rows, columns] = [shape[0] * shape[1], shape[2] / height, shape[3] / 2];
+    let (mut values, mut gradient) = (vec![], vec![0.0; x.len()]);
+    for window in 0..planes * rows * columns {
+        let (plane, row, column) = (window / (rows * columns), window / columns % rows, window % columns);
+        let place = |i: usize| (plane * shape[2] + row * height + i / 2) * shape[3] + 2 * column + i % 2;
+        let number = |i: usize| x.as_slice()[place(i)].to_f64();
+        let first = (0..2 * height).find(|&i| number(i).is_nan()).unwrap_or_else(|| {
+            (0..2 * height).find(|&i| (0..2 * height).all(|j| number(i) >= number(j))).expect("a greatest one")
+        });
+        values.push(number(first));
+        gradient[place(first)] = (window % 97 + 1) as f64;
+    }
+    let tape = Tape::new();
+    let x = tape.input(x);
+    let y = x.max_pool2d([height, 2]);
+    let weights = tape.constant(Tensor::from_fn(y.shape(), |i| T::of((i % 97 + 1) as f64)));
+    let same = |a: &Tensor<T>, b: &[f64]| {
+        let pairs = a.as_slice().iter().map(|a| a.to_f64()).zip(b);
+        assert!(a.len() == b.len() && pairs.clone().all(|(a, &b)| a == b || (a.is_nan() && b.is_nan())), "{shape:?}");
+    };
+    same(&y.value()?, &values);
+    same(&(y * weights).sum().grad([x])[0].value()?, &gradient);
+    Ok(())
+}
+
+#[test]
+fn pools_of_pairs_are_what_a_slow_search_finds() -> Result<()> {
+    // Narrower and wider than registers and blocks, with a row and a column left over, and more planes than one task takes.
+    for shape in [
+        [1, 1, 2, 2],
+        [2, 3, 6, 10],
+        [1, 2, 7, 5],
+        [3, 2, 26, 26],
+        [2, 2, 11, 11],
+        [1, 1, 3, 2300],
+        [1, 1, 1501, 3],
+        [20, 3, 34, 33],
+    ] {
+        for height in [1, 2] {
+            check_pairs::<f32>(shape, height)?;
+            check_pairs::<f64>(shape, height)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn windows_side_by_side_hold_what_they_cover_and_add_up_to_it() -> Result<()> {
+    // More channels than are folded together; rows narrower and wider than registers; with padding and without.
+    for (shape, padding) in [([2, 11, 9, 13], 0), ([1, 9, 4, 21], 1), ([1, 17, 5, 40], 2), ([3, 1, 8, 3], 0)] {
+        let [batch, channels, height, width] = shape;
+        let tape = Tape::new();
+        let x0 = Tensor::<f32>::from_fn(shape, |i| (i % 1009) as f32);
+        let x = tape.input(&x0);
+        let columns = x.unfold(Unfold::new(3).padding(padding));
+        let [rows, across] = [height + 2 * padding - 2, width + 2 * padding - 2];
+        let mut counts = vec![0.0; x0.len()];
+        let mut expected = vec![];
+        for i in 0..batch * channels * 9 * rows * across {
+            let (position, k) = (i % (rows * across), i / (rows * across) % 9);
+            let (row, column) = (position / across + k / 3, position % across + k % 3);
+            let inside = (padding..height + padding).contains(&row) && (padding..width + padding).contains(&column);
+            expected.push(if inside {
+                let place = (i / (rows * across * 9) * height + row - padding) * width + column - padding;
+                counts[place] += 1.0;
+                x0.as_slice()[place]
+            } else {
+                0.0
+            });
+        }
+        assert_eq!(columns.value()?.as_slice(), expected, "{shape:?}");
+        // The transpose gives each element once for each window that it is in.
+        let [gx] = (columns.square().sum() * 0.5).grad([x]);
+        let products: Vec<f32> = x0.as_slice().iter().zip(&counts).map(|(x, count)| x * count).collect();
+        assert_eq!(gx.value()?.as_slice(), products, "{shape:?}");
+    }
+    Ok(())
+}

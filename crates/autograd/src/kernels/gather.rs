@@ -37,6 +37,24 @@ fn advance(position: &mut [usize], lengths: &[usize], strides: &[usize], at: &mu
     }
 }
 
+/// Calls `visit` for each place along some axes, the last of them fastest, with where it lies in each of several operands.
+pub fn walk<const N: usize>(lengths: &[usize], strides: [&[usize]; N], mut visit: impl FnMut([usize; N])) {
+    let mut position = smallvec::SmallVec::<[usize; 8]>::from_elem(0, lengths.len());
+    let mut at = [0; N];
+    for _ in 0..lengths.iter().product() {
+        visit(at);
+        for axis in (0..lengths.len()).rev() {
+            position[axis] += 1;
+            (0..N).for_each(|i| at[i] += strides[i][axis]);
+            if position[axis] < lengths[axis] {
+                break;
+            }
+            (0..N).for_each(|i| at[i] -= strides[i][axis] * position[axis]);
+            position[axis] = 0;
+        }
+    }
+}
+
 /// Writes the elements of a repeated operand that stand against the output's elements from `start` on. `lengths` are
 /// the output's axes, `strides` the operand's, 0 where it repeats. No axes stand for one element.
 pub fn repeat<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start: usize, output: &mut [T]) {

@@ -8,6 +8,7 @@ use std::ops::AddAssign;
 use smallvec::SmallVec;
 
 use super::number::Element;
+use super::scratch::{self, NoMemory};
 
 /// An index beyond the end of its axis: the index, and its position among the indices in row-major order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,11 +99,19 @@ pub fn gather<T: Copy>(places: Places<'_>, data: &[T], output: &mut [T]) -> Resu
 
 /// `output[position] = data[place]` where no later position names the same place, else 0: what [`scatter`] took from
 /// each position.
-pub fn gather_last<T: Element>(places: Places<'_>, data: &[T], output: &mut [T]) -> Result<(), Outside> {
-    let mut last = vec![0usize; data.len()];
-    places.each(|position, place| last[place] = position)?;
-    places.each(|position, place| {
-        output[position] = if last[place] == position { data[place] } else { T::of(0.0) };
+///
+/// # Errors
+/// Outside, memory for a position of each element that cannot be had; inside, an index beyond its axis.
+pub fn gather_last<T: Element>(
+    places: Places<'_>,
+    data: &[T],
+    output: &mut [T],
+) -> Result<Result<(), Outside>, NoMemory> {
+    scratch::with_places(data.len(), |last| {
+        places.each(|position, place| last[place] = position)?;
+        places.each(|position, place| {
+            output[position] = if last[place] == position { data[place] } else { T::of(0.0) };
+        })
     })
 }
 

@@ -19,6 +19,7 @@ mod pointwise;
 pub mod pool;
 pub mod reduce;
 pub mod scan;
+pub mod scratch;
 mod softmax;
 pub mod sort;
 mod tile;

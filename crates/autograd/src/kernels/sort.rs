@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::number::Element;
 use super::pool;
+use super::scratch::{self, NoMemory, Outcome, Purpose};
 
 /// Elements of output that one thread takes at a time, at least.
 const CHUNK: usize = 4096;
@@ -16,60 +17,76 @@ fn ascending<T: Element>(a: T, b: T) -> Ordering {
 /// The places of the first `k` elements of the middle axis of `[outer, n, inner]` in ascending or descending order, as
 /// numbers. Equal elements keep their order; NaN counts as greater than everything else.
 ///
+/// # Errors
+/// Memory for a column and its places that cannot be had.
+///
 /// # Panics
 /// `k` is greater than `n`, or the slices have other lengths than `outer n inner` and `outer k inner`.
-pub fn places<T: Element>(input: &[T], [n, k, inner]: [usize; 3], descending: bool, output: &mut [T]) {
-    each_slab(input, [n, k, inner], output, |column, places, out, inner| {
+pub fn places<T: Element>(
+    input: &[T],
+    [n, k, inner]: [usize; 3],
+    descending: bool,
+    output: &mut [T],
+) -> Result<(), NoMemory> {
+    each_slab(input, ([n, k, inner], n), output, |column, places, out| {
         let before = |&a: &usize, &b: &usize| {
             let order = ascending(column[a], column[b]);
             (if descending { order.reverse() } else { order }).then(a.cmp(&b))
         };
-        places.clear();
-        places.extend(0..n);
+        places.iter_mut().enumerate().for_each(|(i, place)| *place = i);
         if k < n {
             places.select_nth_unstable_by(k, before);
-            places.truncate(k);
         }
+        let places = &mut places[..k];
         places.sort_unstable_by(before);
         out.iter_mut().step_by(inner).zip(places.iter()).for_each(|(to, &place)| *to = T::from_usize(place));
-    });
+    })
 }
 
 /// The element that is number `rank` of the middle axis of `[outer, n, inner]` in ascending order; NaN if any is.
 ///
+/// # Errors
+/// Memory for a column that cannot be had.
+///
 /// # Panics
 /// As [`places`], with `rank` below `n`.
-pub fn ranked<T: Element>(input: &[T], [n, rank, inner]: [usize; 3], output: &mut [T]) {
-    each_slab(input, [n, 1, inner], output, |column, _, out, _| {
-        let mut column = column.to_vec();
+pub fn ranked<T: Element>(input: &[T], [n, rank, inner]: [usize; 3], output: &mut [T]) -> Result<(), NoMemory> {
+    each_slab(input, ([n, 1, inner], 0), output, |column, _, out| {
         out[0] = match column.iter().find(|x| x.is_nan()) {
             Some(&nan) => nan,
             None => *column.select_nth_unstable_by(rank, |&a, &b| ascending(a, b)).1,
         };
-    });
+    })
 }
 
-/// Calls `work` with each column of `n` elements, a list to use, and where its `k` results go, `inner` apart.
+/// Calls `work` with a copy of each column of `n` elements, `places` numbers to use, and where its `k` results go, `inner`
+/// apart.
 fn each_slab<T: Element>(
     input: &[T],
-    [n, k, inner]: [usize; 3],
+    ([n, k, inner], places): ([usize; 3], usize),
     output: &mut [T],
-    work: impl Fn(&[T], &mut Vec<usize>, &mut [T], usize) + Sync,
-) {
+    work: impl Fn(&mut [T], &mut [usize], &mut [T]) + Sync,
+) -> Result<(), NoMemory> {
     if output.is_empty() {
-        return;
+        return Ok(());
     }
-    let slab = k * inner;
+    let (slab, outcome) = (k * inner, Outcome::default());
     pool::split(output, slab * CHUNK.div_ceil(n * inner), |start, out| {
-        let (mut column, mut places) = (vec![T::of(0.0); n], Vec::with_capacity(n));
-        for (i, out) in out.chunks_mut(slab).enumerate() {
-            let from = &input[(start / slab + i) * n * inner..][..n * inner];
-            for lane in 0..inner {
-                column.iter_mut().zip(from[lane..].iter().step_by(inner)).for_each(|(to, &x)| *to = x);
-                work(&column, &mut places, &mut out[lane..], inner);
+        let mut columns = |column: &mut [T], places: &mut [usize]| {
+            for (i, out) in out.chunks_mut(slab).enumerate() {
+                let from = &input[(start / slab + i) * n * inner..][..n * inner];
+                for lane in 0..inner {
+                    column.iter_mut().zip(from[lane..].iter().step_by(inner)).for_each(|(to, &x)| *to = x);
+                    work(column, places, &mut out[lane..]);
+                }
             }
-        }
+        };
+        let done = scratch::with(Purpose::Operands, n, |column| {
+            scratch::with_places(places, |places| columns(column, places))
+        });
+        outcome.note(done.flatten());
     });
+    outcome.done()
 }
 
 /// A place that is no whole number inside its axis: the number, and its position in row-major order.
@@ -124,7 +141,7 @@ mod tests {
         let input = [2.0, f64::NAN, 1.0, 2.0, -0.0, 0.0];
         let run = |k: usize, descending| {
             let mut output = vec![0.0; k];
-            places(&input, [6, k, 1], descending, &mut output);
+            places(&input, [6, k, 1], descending, &mut output).unwrap();
             output
         };
         assert_eq!(run(6, false), [4.0, 5.0, 2.0, 0.0, 3.0, 1.0]);
@@ -137,11 +154,11 @@ mod tests {
     fn along_an_inner_axis_and_over_many_rows() {
         let input: Vec<f64> = (0..3 * 5 * 4000).map(|i| (i as f64 * 0.618).fract()).collect();
         let mut order = vec![0.0; input.len()];
-        places(&input, [5, 5, 4000], false, &mut order);
+        places(&input, [5, 5, 4000], false, &mut order).unwrap();
         let mut sorted = vec![0.0; input.len()];
         take(&input, &order, [5, 5, 4000], &mut sorted).unwrap();
         let mut second = vec![0.0; 3 * 4000];
-        ranked(&input, [5, 1, 4000], &mut second);
+        ranked(&input, [5, 1, 4000], &mut second).unwrap();
         for outer in 0..3 {
             for lane in 0..4000 {
                 let at = |j: usize| sorted[(outer * 5 + j) * 4000 + lane];

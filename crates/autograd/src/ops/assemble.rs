@@ -28,19 +28,14 @@ impl Assemble {
         Assemble { n, parts }
     }
 
-    /// Whether the parts lie one behind the other from the first place to the last.
-    fn covers(&self) -> bool {
+    /// Whether the parts, in this order, lie one behind the other from the first place to the last.
+    fn covers<'a>(&self, mut parts: impl Iterator<Item = &'a Slice>) -> bool {
         let mut next = 0;
-        self.parts.iter().all(|part| {
+        parts.all(|part| {
             let follows = part.step == 1 && part.start == next;
             next += part.count;
             follows
         }) && next == self.n
-    }
-
-    /// The same parts, the last first: a sweep meets them in this order.
-    fn reversed(&self) -> Self {
-        Assemble { n: self.n, parts: self.parts.iter().rev().cloned().collect() }
     }
 }
 
@@ -62,7 +57,8 @@ impl<T: Element> Op<T> for Assemble {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], context: &Context<'_>) -> Result<()> {
         let each = inputs.iter().zip(&self.parts);
-        if self.covers() || self.reversed().covers() {
+        // A sweep meets the last part first.
+        if self.covers(self.parts.iter()) || self.covers(self.parts.iter().rev()) {
             each.for_each(|(input, part)| gather::place(input.values, part.walk(context.shape), output));
         } else {
             output.fill(T::ZERO);

@@ -163,7 +163,7 @@ impl<T: Element> Op<T> for Gather {
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let places = places(self.axis, inputs[0].shape, inputs[1]);
         let done = match self.last {
-            true => indexing::gather_last(places, inputs[0].values, output),
+            true => indexing::gather_last(places, inputs[0].values, output)?,
             false => indexing::gather(places, inputs[0].values, output),
         };
         done.map_err(|error| outside_places(error, self.axis, inputs[0].shape, inputs[1].shape))

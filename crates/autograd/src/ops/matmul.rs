@@ -13,6 +13,7 @@ use crate::tape::node::Kind;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
 use crate::tape::var::Var;
 use crate::tensor::Shape;
+use crate::tensor::shape::Axes;
 
 /// `C = A B` over the last two axes, batched over the others; either operand may be read transposed.
 ///
@@ -52,16 +53,12 @@ fn sides(shape: &[usize], transposed: bool) -> (usize, usize) {
     if transposed { (columns, rows) } else { (rows, columns) }
 }
 
-/// Where each matrix of a batch starts in an operand whose batch axes are repeated to `batch`.
-fn repeated_places(shape: &[usize], batch: &[usize], size: usize) -> Vec<usize> {
+/// How far apart matrices of `size` elements lie along each axis of a batch, in an operand whose batch axes are repeated.
+fn repeated_strides(shape: &[usize], batch: &[usize], size: usize) -> Axes {
     let own = Shape::from(&shape[..shape.len() - 2]);
-    let index: Vec<usize> = (0..own.volume()).map(|i| i * size).collect();
-    let mut places = vec![0; batch.iter().product()];
     let (new, strides) = (batch.len() - own.len(), own.strides());
-    let stride = |axis: usize| if axis < new || own[axis - new] == 1 { 0 } else { strides[axis - new] };
-    let strides: Vec<usize> = (0..batch.len()).map(stride).collect();
-    gather::strided(&index, batch, &strides, 0, &mut places);
-    places
+    let stride = |axis: usize| if axis < new || own[axis - new] == 1 { 0 } else { strides[axis - new] * size };
+    (0..batch.len()).map(stride).collect()
 }
 
 /// A product whose operands were too short would be a mistake of the shape rule.
@@ -127,14 +124,17 @@ impl<T: Element> Op<T> for MatMul {
         if let (Some(a_step), Some(b_step)) = (even(a, m * k), even(b, k * n)) {
             return finish(gemm::matmul_batch(count, [m, n, k], (a_view, a_step), (b_view, b_step), output, false));
         }
-        let places = |operand: Operand<'_, T>, size: usize| repeated_places(operand.shape, batch, size);
-        let pairs = places(a, m * k).into_iter().zip(places(b, k * n));
-        for ((a_start, b_start), out) in pairs.zip(output.chunks_exact_mut((m * n).max(1))) {
+        let strides = |operand: Operand<'_, T>, size: usize| repeated_strides(operand.shape, batch, size);
+        let (a_strides, b_strides) = (strides(a, m * k), strides(b, k * n));
+        let mut results = output.chunks_exact_mut((m * n).max(1));
+        let mut done = Ok(());
+        gather::walk(batch, [&a_strides, &b_strides], |[a_start, b_start]| {
+            let (Some(out), Ok(())) = (results.next(), done) else { return };
             let a_view = View { data: &a.values[a_start..], ..a_view };
             let b_view = View { data: &b.values[b_start..], ..b_view };
-            finish(gemm::matmul([m, n, k], a_view, b_view, out, false))?;
-        }
-        Ok(())
+            done = gemm::matmul([m, n, k], a_view, b_view, out, false);
+        });
+        finish(done)
     }
 
     fn flops(&self, inputs: &[&Shape], output: &Shape) -> usize {

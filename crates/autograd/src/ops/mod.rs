@@ -16,6 +16,8 @@ mod layout;
 mod linalg;
 pub(crate) mod list;
 mod matmul;
+#[cfg(all(test, not(loom)))]
+mod memory_tests;
 mod norm;
 mod random;
 pub(crate) mod real;

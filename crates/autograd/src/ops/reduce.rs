@@ -8,11 +8,11 @@ use super::functions::Equal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
 use crate::kernels::reduce;
+use crate::kernels::scratch::{self, NoMemory, Purpose};
 use crate::tape::op::{Call, Context, Join, Op, Operand, Pullback};
 use crate::tape::var::Var;
 use crate::tensor::Shape;
 use crate::tensor::shape::Axes;
-use crate::tensor::storage::Storage;
 
 /// `y = Σ x` over axes.
 #[derive(Clone, Debug, PartialEq, Hash)]
@@ -36,8 +36,7 @@ impl<T: Element> Op<T> for Sum {
     }
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
-        reduce_axes(inputs[0], &self.axes, output, reduce::sum);
-        Ok(())
+        Ok(reduce_axes(inputs[0], &self.axes, output, &plainly(reduce::sum))?)
     }
 
     fn joins(&self) -> Option<(Join, &[usize])> {
@@ -109,11 +108,11 @@ impl<T: Element> Op<T> for ExtremeValue {
     }
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
-        match self.extreme {
-            Extreme::Greatest => reduce_axes(inputs[0], &self.axes, output, reduce::max),
-            Extreme::Least => reduce_axes(inputs[0], &self.axes, output, reduce::min),
-        }
-        Ok(())
+        let done = match self.extreme {
+            Extreme::Greatest => reduce_axes(inputs[0], &self.axes, output, &plainly(reduce::max)),
+            Extreme::Least => reduce_axes(inputs[0], &self.axes, output, &plainly(reduce::min)),
+        };
+        Ok(done?)
     }
 
     fn joins(&self) -> Option<(Join, &[usize])> {
@@ -162,13 +161,14 @@ impl<T: Element> Op<T> for ExtremePlace {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let (outer, n, inner) = inputs[0].shape.around(self.axis);
-        let mut places = vec![0; output.len()];
-        match self.extreme {
-            Extreme::Greatest => reduce::argmax(inputs[0].values, [outer, n, inner], &mut places),
-            Extreme::Least => reduce::argmin(inputs[0].values, [outer, n, inner], &mut places),
-        }
-        output.iter_mut().zip(places).for_each(|(to, place)| *to = T::from_usize(place));
-        Ok(())
+        let kernel = match self.extreme {
+            Extreme::Greatest => reduce::argmax,
+            Extreme::Least => reduce::argmin,
+        };
+        Ok(scratch::with_places(output.len(), |places| {
+            kernel(inputs[0].values, [outer, n, inner], places);
+            output.iter_mut().zip(places).for_each(|(to, place)| *to = T::from_usize(*place));
+        })?)
     }
 
     fn pullback<'t>(&self, _: &Call<'t, T>) -> Pullback<'t, T> {
@@ -180,14 +180,29 @@ impl<T: Element> Op<T> for ExtremePlace {
     }
 }
 
+/// Reduces elements along the middle axis of three.
+type Kernel<'a, T> = &'a dyn Fn(&[T], [usize; 3], &mut [T]) -> Result<(), NoMemory>;
+
+/// A kernel that needs no memory.
+fn plainly<T>(
+    kernel: impl Fn(&[T], [usize; 3], &mut [T]),
+) -> impl Fn(&[T], [usize; 3], &mut [T]) -> Result<(), NoMemory> {
+    move |input, shape, output| {
+        kernel(input, shape, output);
+        Ok(())
+    }
+}
+
 /// Reduces over axes, adjacent ones in one go, the last ones first.
+///
+/// # Errors
+/// Memory for what is reduced further that cannot be had.
 pub(super) fn reduce_axes<T: Element>(
     input: Operand<'_, T>,
     axes: &[usize],
     output: &mut [T],
-    kernel: impl Fn(&[T], [usize; 3], &mut [T]),
-) {
-    let mut shape = input.shape.clone();
+    kernel: Kernel<'_, T>,
+) -> Result<(), NoMemory> {
     let mut stretches: SmallVec<[(usize, usize); 4]> = SmallVec::new();
     for &axis in axes {
         match stretches.last_mut() {
@@ -195,21 +210,30 @@ pub(super) fn reduce_axes<T: Element>(
             _ => stretches.push((axis, axis + 1)),
         }
     }
-    let mut partial: Option<Storage<T>> = None;
-    for (i, &(start, end)) in stretches.iter().enumerate().rev() {
-        let (outer, n, inner): (usize, usize, usize) =
-            (shape[..start].iter().product(), shape[start..end].iter().product(), shape[end..].iter().product());
-        let values = partial.as_deref().unwrap_or(input.values);
-        if i == 0 {
-            kernel(values, [outer, n, inner], output);
-            return;
-        }
-        let mut next = Storage::unspecified(outer * inner);
-        kernel(values, [outer, n, inner], next.make_mut());
-        partial = Some(next);
-        shape = shape.reduced(&(start..end).collect::<Axes>(), true);
+    reduce_stretches((input.values, input.shape), &stretches, output, kernel)
+}
+
+/// Reduces the last stretch of axes, and what that gives along the others.
+fn reduce_stretches<T: Element>(
+    (values, shape): (&[T], &Shape),
+    stretches: &[(usize, usize)],
+    output: &mut [T],
+    kernel: Kernel<'_, T>,
+) -> Result<(), NoMemory> {
+    let Some((&(start, end), others)) = stretches.split_last() else {
+        output.copy_from_slice(values);
+        return Ok(());
+    };
+    let volume = |axes: &[usize]| axes.iter().product::<usize>();
+    let (outer, n, inner) = (volume(&shape[..start]), volume(&shape[start..end]), volume(&shape[end..]));
+    if others.is_empty() {
+        return kernel(values, [outer, n, inner], output);
     }
-    output.copy_from_slice(input.values);
+    scratch::with(Purpose::Results, outer * inner, |partial| {
+        kernel(values, [outer, n, inner], partial)?;
+        let shape = shape.reduced(&(start..end).collect::<Axes>(), true);
+        reduce_stretches((partial, &shape), others, output, kernel)
+    })?
 }
 
 /// `sum(%3, axes [0], keepdim)`.

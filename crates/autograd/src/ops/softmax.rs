@@ -16,11 +16,11 @@ use crate::error::Result;
 use crate::kernels::gather;
 use crate::kernels::number::Element;
 use crate::kernels::reduce;
+use crate::kernels::scratch::{self, NoMemory, Purpose};
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
 use crate::tape::var::Var;
 use crate::tensor::Shape;
 use crate::tensor::shape::Axes;
-use crate::tensor::storage::Storage;
 
 row! {
     /// The share of one summand in a sum of exponentials, `exp(x)` of `exp(y)`. Equal infinities don't cancel: where
@@ -57,10 +57,9 @@ impl<T: Element> Op<T> for LogSumExp {
     }
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
-        reduce_axes(inputs[0], &self.axes, output, |input, [outer, n, inner], output| {
-            by_rows(input, [outer, n, inner], output, 1, |rows, _, sums| reduce::logsumexp(rows, n, sums));
-        });
-        Ok(())
+        Ok(reduce_axes(inputs[0], &self.axes, output, &|input, [outer, n, inner], output| {
+            by_rows(input, [outer, n, inner], output, 1, |rows, _, sums| reduce::logsumexp(rows, n, sums))
+        })?)
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
@@ -110,8 +109,7 @@ impl<T: Element> Op<T> for Softmax {
             Scale::Plain => reduce::softmax,
             Scale::Logarithm => reduce::log_softmax,
         };
-        by_rows(inputs[0].values, [outer, n, inner], output, n, kernel);
-        Ok(())
+        Ok(by_rows(inputs[0].values, [outer, n, inner], output, n, kernel)?)
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
@@ -132,32 +130,41 @@ const TURNED: usize = 16_384;
 
 /// Runs a kernel of rows along the middle axis of `[outer, n, inner]`; it makes `made` elements of each row. Where the
 /// axis is not the last, a stretch of columns at a time is copied to rows and back.
+///
+/// # Errors
+/// Memory for that stretch that cannot be had.
 fn by_rows<T: Element>(
     input: &[T],
     [outer, n, inner]: [usize; 3],
     output: &mut [T],
     made: usize,
     kernel: impl Fn(&[T], usize, &mut [T]),
-) {
+) -> Result<(), NoMemory> {
     if inner == 1 || output.is_empty() {
-        return kernel(input, n, output);
+        kernel(input, n, output);
+        return Ok(());
     }
     let columns = (TURNED / n.max(1)).clamp(1, inner);
-    let (mut rows, mut results) = (Storage::unspecified(columns * n), Storage::unspecified(columns * made));
-    for slab in 0..outer {
-        let (from, to) = (&input[slab * n * inner..][..n * inner], &mut output[slab * made * inner..][..made * inner]);
-        for start in (0..inner).step_by(columns) {
-            let width = columns.min(inner - start);
-            let rows = &mut rows.make_mut()[..width * n];
-            let results = &mut results.make_mut()[..width * made];
-            gather::transpose(&from[start.min(from.len())..], inner, width, n, rows);
-            kernel(rows, n, results);
-            for (place, to) in to.chunks_exact_mut(inner).enumerate() {
-                let to = to[start..start + width].iter_mut().zip(results.iter().skip(place).step_by(made));
-                to.for_each(|(to, &result)| *to = result);
+    let mut turn = |rows: &mut [T], results: &mut [T]| {
+        for slab in 0..outer {
+            let (from, to) =
+                (&input[slab * n * inner..][..n * inner], &mut output[slab * made * inner..][..made * inner]);
+            for start in (0..inner).step_by(columns) {
+                let width = columns.min(inner - start);
+                let (rows, results) = (&mut rows[..width * n], &mut results[..width * made]);
+                gather::transpose(&from[start.min(from.len())..], inner, width, n, rows);
+                kernel(rows, n, results);
+                for (place, to) in to.chunks_exact_mut(inner).enumerate() {
+                    let to = to[start..start + width].iter_mut().zip(results.iter().skip(place).step_by(made));
+                    to.for_each(|(to, &result)| *to = result);
+                }
             }
         }
-    }
+    };
+    let rows = columns.saturating_mul(n);
+    scratch::with(Purpose::Operands, rows, |rows| {
+        scratch::with(Purpose::Results, columns.saturating_mul(made), |results| turn(rows, results))
+    })?
 }
 
 impl<'t, T: Element> Var<'t, T> {

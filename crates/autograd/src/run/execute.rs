@@ -168,16 +168,19 @@ impl<T: Element> Memory<T> {
     }
 
     /// Takes scratch memory of at least a length out.
-    pub(super) fn take_scratch(&mut self, length: usize) -> Storage<T> {
+    ///
+    /// # Errors
+    /// It could not be had.
+    pub(super) fn take_scratch(&mut self, length: usize) -> Result<Storage<T>, Missing> {
         let mut scratch = self.scratch.take();
         if scratch.len() < length {
-            scratch = Storage::unspecified(length);
+            scratch = Storage::try_unspecified(length).ok_or(Missing { place: None, length })?;
         }
         if cfg!(debug_assertions) {
             // An element that is read before it is written is then seen.
             scratch.make_mut().fill(T::NAN);
         }
-        scratch
+        Ok(scratch)
     }
 
     pub(super) fn give_scratch(&mut self, scratch: Storage<T>) {
@@ -299,7 +302,8 @@ impl<T: Element> Run<'_, T> {
         let block = pass::block_of::<T>(fused);
         let scratch_of = pass::Scratch::of::<T>(fused, block);
         let parts_length: usize = fused.joins.iter().map(|joined| parts_of::<T>(joined, fused.volume, block)).sum();
-        let mut scratch = memory.take_scratch(scratch_of.length + parts_length);
+        let mut scratch =
+            memory.take_scratch(scratch_of.length + parts_length).map_err(|missing| self.lack(missing))?;
         let mut storages = SmallVec::<[Storage<T>; 8]>::new();
         storages.extend(fused.stores.iter().map(|store| memory.take(store.place)));
         let mut joined = SmallVec::<[Storage<T>; 4]>::new();

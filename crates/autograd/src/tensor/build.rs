@@ -6,6 +6,7 @@ use rand_distr::{Distribution, StandardNormal, StandardUniform};
 use super::{Shape, Storage, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
+use crate::kernels::scratch::NoMemory;
 
 impl<T: Element> Tensor<T> {
     /// A tensor of a shape whose elements are computed in row-major order.
@@ -30,7 +31,7 @@ impl<T: Element> Tensor<T> {
     /// A tensor of a shape over the values in row-major order.
     ///
     /// # Errors
-    /// The number of values is not the shape's.
+    /// The number of values is not the shape's; memory that cannot be had.
     ///
     /// ```
     /// use wengert_autograd::Tensor;
@@ -44,7 +45,7 @@ impl<T: Element> Tensor<T> {
     /// A tensor of a shape over a copy of the values in row-major order.
     ///
     /// # Errors
-    /// The number of values is not the shape's.
+    /// The number of values is not the shape's; memory that cannot be had.
     pub fn from_slice(shape: impl Into<Shape>, values: &[T]) -> Result<Self> {
         let shape = shape.into();
         let needed = shape.checked_volume()?;
@@ -52,7 +53,9 @@ impl<T: Element> Tensor<T> {
             let message = format!("{needed} values needed for shape {shape}, got {}", values.len());
             return Err(Error::new(ErrorKind::Shape, message));
         }
-        Ok(Tensor { shape, storage: Storage::from_slice(values) })
+        let Some(mut storage) = Storage::try_unspecified(needed) else { return Err(NoMemory::of::<T>(needed).into()) };
+        storage.make_mut().copy_from_slice(values);
+        Ok(Tensor { shape, storage })
     }
 
     /// The same value everywhere.

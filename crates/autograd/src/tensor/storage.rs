@@ -51,9 +51,15 @@ fn waiting<T: Element>() -> Option<&'static LocalKey<RefCell<Waiting<T>>>> {
 
 impl<T: Element> Storage<T> {
     /// A buffer whose values are unspecified: the caller writes every one.
+    ///
+    /// # Panics
+    /// The memory cannot be had: for constructors that return no `Result`.
+    #[track_caller]
     pub(crate) fn unspecified(length: usize) -> Self {
-        Storage::recycled(length)
-            .unwrap_or_else(|| Storage::of(AVec::from_iter(64, std::iter::repeat_n(T::default(), length))))
+        match Storage::try_unspecified(length) {
+            Some(storage) => storage,
+            None => panic!("the memory for {length} elements cannot be had"),
+        }
     }
 
     /// The same, or nothing where the memory cannot be had, even when no freed memory waits for reuse.

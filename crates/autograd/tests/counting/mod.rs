@@ -1,4 +1,4 @@
-//! An allocator that counts, for tests of what allocates how much.
+//! An allocator that counts, and that refuses on demand: for tests of what allocates how much, and of what cannot be had.
 
 #![allow(dead_code, reason = "each test counts something else")]
 
@@ -43,6 +43,51 @@ impl Bytes {
     }
 }
 
+/// Which allocation of a thread is refused.
+#[derive(Clone, Copy)]
+struct Refusal {
+    /// The number of the first that may be.
+    from: usize,
+    /// Bytes that are had in any case.
+    least: usize,
+    /// Whether it must exceed the most bytes that were in use before.
+    beyond: bool,
+}
+
+thread_local! {
+    static REFUSAL: Cell<Option<Refusal>> = const { Cell::new(None) };
+}
+
+/// Whether the allocation is the one to be refused; then no other is.
+fn refuses(layout: Layout) -> bool {
+    let refused = REFUSAL.get().is_some_and(|refusal| {
+        let beyond = || ALL.with(|all| all.live.get() + layout.size() as isize > all.peak.get());
+        ALLOCATIONS.get() >= refusal.from && layout.size() >= refusal.least && (!refusal.beyond || beyond())
+    });
+    if refused {
+        REFUSAL.set(None);
+    }
+    refused
+}
+
+fn refusing<R>(refusal: Refusal, run: impl FnOnce() -> R) -> (R, bool) {
+    ALL.with(|all| all.peak.set(all.live.get()));
+    REFUSAL.set(Some(refusal));
+    let result = run();
+    (result, REFUSAL.take().is_none())
+}
+
+/// Runs while one allocation of this thread is refused, the first of at least `least` bytes after `skipped` allocations.
+/// Says whether there was one.
+pub(crate) fn without_one<R>(skipped: usize, least: usize, run: impl FnOnce() -> R) -> (R, bool) {
+    refusing(Refusal { from: allocations() + skipped, least, beyond: false }, run)
+}
+
+/// The same, but what was in use at the same time before can be had again.
+pub(crate) fn without_more<R>(skipped: usize, run: impl FnOnce() -> R) -> (R, bool) {
+    refusing(Refusal { from: allocations() + skipped, least: 0, beyond: true }, run)
+}
+
 /// How often this thread has allocated: what other threads allocate, those of the test runner too, doesn't count.
 pub(crate) fn allocations() -> usize {
     ALLOCATIONS.get()
@@ -76,6 +121,9 @@ fn add(layout: Layout, sign: isize) {
 // SAFETY: everything is passed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if refuses(layout) {
+            return std::ptr::null_mut();
+        }
         PROCESS.fetch_add(1, Relaxed);
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
         // SAFETY: the caller's promise is passed on.

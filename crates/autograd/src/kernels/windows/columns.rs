@@ -13,6 +13,9 @@ struct Sheet {
     inside: (usize, usize),
     /// The place in the image of the first element inside.
     place: usize,
+    /// It is repeated in so many channels, so far apart in the columns and in the image.
+    channels: usize,
+    apart: (usize, usize),
 }
 
 impl Sheet {
@@ -25,6 +28,9 @@ impl Sheet {
 /// What is done with a sheet. A trait and not a closure, since only a function marked `inline(always)` is compiled for the
 /// registers `L`: in a closure every operation on a register would be a call.
 trait Visit<T> {
+    /// How many channels are visited together.
+    const CHANNELS: usize;
+
     fn visit<L: Lanes<Scalar = T>>(&mut self, sheet: Sheet);
 }
 
@@ -36,24 +42,27 @@ struct Sheets<'a, V> {
 }
 
 impl<T, V: Visit<T>> LaneKernel<T> for Sheets<'_, V> {
-    /// The elements of the window outside, the channels inside. A fold so comes back to a place of the image only after a
+    /// The elements of the window outside, some channels inside. A fold so comes back to a place of the image only after a
     /// while: reading what was written just before at another alignment would wait for memory.
     #[inline(always)]
     fn run<L: Lanes<Scalar = T>, const FMA: bool>(self) {
         let Sheets { axes: [a, b, c], channels, mut visitor } = self;
         let (kernel, positions) = (a.kernel * b.kernel * c.kernel, a.output * b.output * c.output);
+        let pixels = a.input * b.input * c.input;
         for k in 0..kernel {
             let (k0, k1, k2) = (k / (b.kernel * c.kernel), k / c.kernel % b.kernel, k % c.kernel);
             let (rows, inside) = (b.inside(k1), c.inside(k2));
             let first = b.place(rows.0, k1).unwrap_or(0) * c.input + c.place(inside.0, k2).unwrap_or(0);
-            for channel in 0..channels {
-                let image = channel * a.input * b.input * c.input;
+            for channel in (0..channels).step_by(V::CHANNELS) {
+                let image = channel * pixels;
                 let mut column = (channel * kernel + k) * positions;
+                let channels = V::CHANNELS.min(channels - channel);
                 for p0 in 0..a.output {
-                    let sheet = match a.place(p0, k0) {
-                        Some(i0) => Sheet { column, rows, inside, place: image + i0 * b.input * c.input + first },
-                        None => Sheet { column, rows: (0, 0), inside, place: 0 },
+                    let (rows, place) = match a.place(p0, k0) {
+                        Some(i0) => (rows, image + i0 * b.input * c.input + first),
+                        None => ((0, 0), 0),
                     };
+                    let sheet = Sheet { column, rows, inside, place, channels, apart: (kernel * positions, pixels) };
                     visitor.visit::<L>(sheet);
                     column += b.output * c.output;
                 }
@@ -86,6 +95,8 @@ struct Unfold<'a, T> {
 }
 
 impl<T: Vectorised> Visit<T> for Unfold<'_, T> {
+    const CHANNELS: usize = 1;
+
     #[inline(always)]
     fn visit<L: Lanes<Scalar = T>>(&mut self, sheet: Sheet) {
         let [_, b, c] = self.axes;
@@ -104,7 +115,7 @@ impl<T: Vectorised> Visit<T> for Unfold<'_, T> {
         let from = &self.image[sheet.place..];
         if c.stride == 1 {
             let strips = Strips { count: rows.1 - rows.0, length: end - low, steps: (step, c.output) };
-            return strips.walk::<L, false>(from, &mut to[low..]);
+            return strips.copy::<L>(from, &mut to[low..]);
         }
         for (row, to) in to.chunks_exact_mut(c.output).enumerate() {
             let from = from[row * step..].iter().step_by(c.stride);
@@ -121,28 +132,67 @@ struct Strips {
 }
 
 impl Strips {
-    /// Copies the rows, or adds them. They are short: registers first, the rest by a mask.
+    /// The elements from the first one to the last one, in rows so far apart.
     #[inline(always)]
-    fn walk<L: Lanes, const ADD: bool>(&self, from: &[L::Scalar], to: &mut [L::Scalar]) {
+    fn reach(&self, step: usize) -> usize {
+        (self.count - 1) * step + self.length
+    }
+
+    /// Copies the rows. They are short: registers first, the rest by a mask.
+    #[inline(always)]
+    fn copy<L: Lanes>(&self, from: &[L::Scalar], to: &mut [L::Scalar]) {
         let Strips { count, length, steps } = *self;
-        let last = |step: usize| (count - 1) * step + length;
-        let (from, to) = (&from[..last(steps.0)], &mut to[..last(steps.1)]);
+        let (from, to) = (&from[..self.reach(steps.0)], &mut to[..self.reach(steps.1)]);
         let (full, mask) = (length - length % L::WIDTH, L::mask(length % L::WIDTH));
+        // Rows that touch are written in their order: a whole register then, and the next row over what was too much.
+        let whole = |step: usize| (self.reach(step).saturating_sub(full + L::WIDTH) / step.max(1) + 1).min(count);
+        let fits = self.reach(steps.0.min(steps.1)) >= full + L::WIDTH && full < length && length == steps.1;
+        let whole = if fits { whole(steps.0).min(whole(steps.1)) } else { 0 };
         for row in 0..count {
             // SAFETY: row `row` of `length` elements is inside both slices, which were cut at the end of the last row; the
-            // mask covers the elements from `full` on; `launch` chose registers that the machine has.
+            // mask covers the elements from `full` on; the first `whole` rows end a register in front of the end of both;
+            // `launch` chose registers that the machine has.
             unsafe {
                 let (from, to) = (from.as_ptr().add(row * steps.0), to.as_mut_ptr().add(row * steps.1));
                 let mut i = 0;
                 while i < full {
-                    let new = L::load(from.add(i));
-                    L::store(to.add(i), if ADD { L::add(L::load(to.add(i)), new) } else { new });
+                    L::store(to.add(i), L::load(from.add(i)));
                     i += L::WIDTH;
                 }
-                if full < length {
-                    let new = L::load_some(from.add(full), mask);
-                    let sum = if ADD { L::add(L::load_some(to.add(full), mask), new) } else { new };
-                    L::store_some(to.add(full), mask, sum);
+                if row < whole {
+                    L::store(to.add(full), L::load(from.add(full)));
+                } else if full < length {
+                    L::store_some(to.add(full), mask, L::load_some(from.add(full), mask));
+                }
+            }
+        }
+    }
+
+    /// Adds the rows, those of so many channels together, each so far apart: a register that is read then is never one
+    /// that was just written.
+    #[inline(always)]
+    fn add<L: Lanes>(&self, channels: usize, apart: (usize, usize), from: &[L::Scalar], to: &mut [L::Scalar]) {
+        let Strips { count, length, steps } = *self;
+        let last = (channels - 1) * apart.0 + self.reach(steps.0);
+        let (from, to) = (&from[..last], &mut to[..(channels - 1) * apart.1 + self.reach(steps.1)]);
+        let (full, mask) = (length - length % L::WIDTH, L::mask(length % L::WIDTH));
+        for row in 0..count {
+            for channel in 0..channels {
+                // SAFETY: row `row` of `length` elements of each channel is inside both slices, which were cut at the end of
+                // the last row of the last channel; the mask covers the elements from `full` on; `launch` chose registers
+                // that the machine has.
+                unsafe {
+                    let from = from.as_ptr().add(channel * apart.0 + row * steps.0);
+                    let to = to.as_mut_ptr().add(channel * apart.1 + row * steps.1);
+                    let mut i = 0;
+                    while i < full {
+                        L::store(to.add(i), L::add(L::load(to.add(i)), L::load(from.add(i))));
+                        i += L::WIDTH;
+                    }
+                    if full < length {
+                        let (to, new) = (to.add(full), L::load_some(from.add(full), mask));
+                        L::store_some(to, mask, L::add(L::load_some(to, mask), new));
+                    }
                 }
             }
         }
@@ -173,6 +223,8 @@ struct Fold<'a, T> {
 }
 
 impl<T: Vectorised + std::ops::AddAssign> Visit<T> for Fold<'_, T> {
+    const CHANNELS: usize = 8;
+
     #[inline(always)]
     fn visit<L: Lanes<Scalar = T>>(&mut self, sheet: Sheet) {
         let [_, b, c] = self.axes;
@@ -181,15 +233,19 @@ impl<T: Vectorised + std::ops::AddAssign> Visit<T> for Fold<'_, T> {
             return;
         }
         let (rows, (low, end)) = (sheet.rows, sheet.inside);
-        let from = &self.columns[sheet.column + rows.0 * c.output..sheet.column + rows.1 * c.output];
-        let to = &mut self.image[sheet.place..];
         if c.stride == 1 {
             let strips = Strips { count: rows.1 - rows.0, length: end - low, steps: (c.output, step) };
-            return strips.walk::<L, true>(&from[low..], to);
+            let from = &self.columns[sheet.column + rows.0 * c.output + low..];
+            return strips.add::<L>(sheet.channels, sheet.apart, from, &mut self.image[sheet.place..]);
         }
-        for (row, from) in from.chunks_exact(c.output).enumerate() {
-            let to = to[row * step..].iter_mut().step_by(c.stride);
-            to.zip(&from[low..end]).for_each(|(to, &from)| *to += from);
+        for channel in 0..sheet.channels {
+            let column = sheet.column + channel * sheet.apart.0;
+            let from = &self.columns[column + rows.0 * c.output..column + rows.1 * c.output];
+            let to = &mut self.image[sheet.place + channel * sheet.apart.1..];
+            for (row, from) in from.chunks_exact(c.output).enumerate() {
+                let to = to[row * step..].iter_mut().step_by(c.stride);
+                to.zip(&from[low..end]).for_each(|(to, &from)| *to += from);
+            }
         }
     }
 }

@@ -3,15 +3,13 @@
 //! Image by image the windows are laid side by side in memory that stays near the core, and the rest is one matrix
 //! product. Images are shared out to threads. Sums over images have a fixed tree, so no number of threads changes a bit.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::axis::Axis;
 use super::columns::{fold, unfold};
-pub use super::scratch::NoMemory;
-use super::scratch::{self, Purpose};
 use crate::kernels::gemm::{TooShort, View, matmul};
 use crate::kernels::number::Element;
 use crate::kernels::pool;
+pub use crate::kernels::scratch::NoMemory;
+use crate::kernels::scratch::{self, Outcome, Purpose};
 
 /// The sizes of a convolution. An image is `[groups · inputs, input lengths]`, the weight
 /// `[groups · outputs, inputs, kernel lengths]`, a result `[groups · outputs, output lengths]`.
@@ -87,7 +85,7 @@ impl Geometry {
         if self.is_plain() {
             return Ok(multiply(image)?);
         }
-        let done = scratch::with(Purpose::Columns, self.columns(), |columns: &mut [T]| {
+        let done = scratch::with(Purpose::Operands, self.columns(), |columns: &mut [T]| {
             unfold(&self.axes, self.inputs, image, columns);
             multiply(columns)
         });
@@ -121,22 +119,6 @@ fn check(lengths: [(&'static str, usize, usize); 3]) -> Result<(), TooShort> {
     match lengths.into_iter().find(|&(_, length, needed)| length < needed) {
         Some((operand, ..)) => Err(TooShort { operand }),
         None => Ok(()),
-    }
-}
-
-/// Collects whether any image in a parallel loop failed.
-#[derive(Default)]
-struct Outcome(Mutex<Option<Failure>>);
-
-impl Outcome {
-    fn note(&self, done: Result<(), Failure>) {
-        if let Err(failure) = done {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
-        }
-    }
-
-    fn done(self) -> Result<(), Failure> {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
     }
 }
 
@@ -180,7 +162,7 @@ pub fn to_input<T: Element>(g: &Geometry, batch: usize, y: &[T], w: &[T], x: &mu
                 outcome.note(matmul(sizes, w, y, x, false).map_err(Failure::from));
                 continue;
             }
-            let done = scratch::with(Purpose::Columns, g.columns(), |columns: &mut [T]| {
+            let done = scratch::with(Purpose::Operands, g.columns(), |columns: &mut [T]| {
                 matmul(sizes, w, y, columns, false)?;
                 fold(&g.axes, g.inputs, columns, x);
                 Ok(())
@@ -206,7 +188,7 @@ pub fn to_weight<T: Element>(g: &Geometry, batch: usize, x: &[T], y: &[T], w: &m
     let each = batch.div_ceil(most);
     let parts = batch.div_ceil(each);
     let outcome = Outcome::default();
-    scratch::with(Purpose::Sums, parts.saturating_mul(whole), |sums: &mut [T]| {
+    scratch::with(Purpose::Results, parts.saturating_mul(whole), |sums: &mut [T]| {
         pool::split(sums, whole, |start, sum| {
             let first = start / whole * each;
             let images = first..(first + each).min(batch);
@@ -226,7 +208,7 @@ fn add_images<T: Element>(
     x: &[T],
     y: &[T],
     sum: &mut [T],
-    outcome: &Outcome,
+    outcome: &Outcome<Failure>,
 ) {
     let (image, weight, result) = (g.image(), g.weight(), g.result());
     let sizes = [g.window(), g.outputs, g.positions()];

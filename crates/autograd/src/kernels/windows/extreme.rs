@@ -5,10 +5,11 @@
 //! vector operation on neighbouring elements.
 
 use super::axis::{Axis, Windows};
-use super::scratch::{self, Purpose};
+use super::pairs::Pairs;
 use crate::kernels::dispatch::{self, Kernel};
 use crate::kernels::number::Element;
 use crate::kernels::pool;
+use crate::kernels::scratch::{self, Purpose};
 
 /// Places that are searched together.
 const BLOCK: usize = 1024;
@@ -88,6 +89,12 @@ fn search<T: Element, const WITH: bool>(
 /// # Panics
 /// Slices shorter than the planes say.
 pub fn max<T: Element>(planes: Planes<'_>, x: &[T], y: &mut [T]) {
+    if let Some(pairs) = Pairs::of(planes.windows) {
+        let (input, output) = (planes.input(), planes.output());
+        return pool::split(y, planes.each() * output, |start, y| {
+            pairs.max(&x[start / output * input..][..y.len() / output * input], y);
+        });
+    }
     search::<T, VALUES>(planes, x, y, planes.output(), |_, y, found| y[found.window] = found.value);
 }
 
@@ -115,8 +122,15 @@ pub fn take<T: Element>(planes: Planes<'_>, x: &[T], v: &[T], y: &mut [T]) {
 /// # Panics
 /// Slices shorter than the planes say.
 pub fn put<T: Element>(planes: Planes<'_>, x: &[T], g: &[T], v: &mut [T]) {
-    v.fill(T::ZERO);
     let output = planes.output();
+    if let Some(pairs) = Pairs::of(planes.windows) {
+        let input = planes.input();
+        return pool::split(v, planes.each() * input, |start, v| {
+            let g = &g[start / input * output..][..v.len() / input * output];
+            pairs.put(&x[start..start + v.len()], g, v);
+        });
+    }
+    v.fill(T::ZERO);
     search::<T, PLACES>(planes, x, v, planes.input(), |plane, v, found| {
         v[found.place] += g[plane * output + found.window]
     });
@@ -137,7 +151,7 @@ fn search_plane<T: Element, const WITH: bool>(windows: &[Windows; 3], x: &[T], m
                 return dispatch::run(Even::<_, _, WITH> { axes: &axes, lengths, padded: x, x, visit: &mut visit });
             }
             let length = padded.iter().fold(1, |product: usize, &length| product.saturating_mul(length));
-            let done = scratch::with(Purpose::Columns, length, |room: &mut [T]| {
+            let done = scratch::with(Purpose::Operands, length, |room: &mut [T]| {
                 pad(&axes, padded, x, room);
                 dispatch::run(Even::<_, _, WITH> { axes: &axes, lengths: padded, padded: room, x, visit: &mut visit });
             });

@@ -7,7 +7,7 @@ pub mod banded;
 mod columns;
 pub mod convolution;
 pub mod extreme;
-mod scratch;
+mod pairs;
 
 pub use axis::{Axis, Windows};
 pub use columns::{fold, unfold};

@@ -10,7 +10,9 @@ row! {
     Relu(x) = "relu({0})", relu;
     // Asked this way round, NaN stays NaN.
     value: N::select(x <= N::of(0.0), N::of(0.0), x);
-    pullback(y, g): [x.gt(x.constant(0.0)).select(g, g.constant(0.0))];
+    // By the result, which is kept anyway: a mask would be written in the forward pass, and as much memory as the result
+    // takes read again in the backward pass.
+    pullback(y, g): [y.select(g, g.constant(0.0))];
     derivatives: ["1 where x > 0, else 0"];
     domain: [(-3.0, 3.0)];
     kinks: [0.0];
@@ -83,7 +85,8 @@ const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 impl<'t, T: Element> Var<'t, T> {
     /// `y = max(x, 0)`: the rectified linear unit.
     ///
-    /// Same shape as the operand. The derivative is 1 where `x > 0`, else 0, at the kink 0 too. NaN stays NaN.
+    /// Same shape as the operand. The derivative is 1 where `x > 0`, else 0, at the kink 0 too. NaN stays NaN, and passes its
+    /// cotangent on.
     /// Sources: Fukushima, "Visual feature extraction by a multilayered network of analog threshold elements" (1969);
     /// Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines" (2010).
     ///

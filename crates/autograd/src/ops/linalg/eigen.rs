@@ -1,6 +1,6 @@
 //! Eigenvalues and eigenvectors of symmetric matrices.
 
-use super::{batched, each, matrix, part, scaled, square};
+use super::{batched, each, hinted, matrices, matrix, part, scaled, square};
 use crate::error::Result;
 use crate::kernels::number::Element;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
@@ -30,7 +30,7 @@ impl<T: Element> Op<T> for Eigen {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let n = square(inputs[0].shape)?;
-        let done = each(output, (n + 1) * n, |i, output| {
+        let done = each(output, (n + 1) * n, matrices(4, n, n), |i, output| {
             let a = matrix(n, n, part(inputs[0].values, i, n * n));
             if a.iter().any(|element| !element.is_finite()) {
                 return Err("holds NaN or infinity");
@@ -46,7 +46,7 @@ impl<T: Element> Op<T> for Eigen {
             }
             Ok(())
         });
-        done.map_err(|error| error.hint("check what is computed before with tape.check_finite(true)"))
+        hinted(done, "check what is computed before with tape.check_finite(true)")
     }
 
     /// `gA = V (diag(gw) + F ∘ (Vᵀ gV)) Vᵀ` with `Fᵢⱼ = 1 / (wⱼ − wᵢ)` off the diagonal.

@@ -2,9 +2,10 @@
 
 use nalgebra::{DMatrix, DVector};
 
-use super::{batch, batched, each, matrix, part, scaled, sides, solution, square, system, write};
+use super::{batch, batched, each, hinted, matrices, matrix, part, scaled, sides, solution, square, system, write};
 use crate::error::Result;
 use crate::kernels::number::Element;
+use crate::kernels::scratch;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
 use crate::tape::var::Var;
 use crate::tensor::Shape;
@@ -27,7 +28,7 @@ impl<T: Element> Op<T> for Factor {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let n = square(inputs[0].shape)?;
-        each(output, (n + 1) * n, |i, output| {
+        each(output, (n + 1) * n, matrices(3, n, n), |i, output| {
             let lu = matrix(n, n, part(inputs[0].values, i, n * n)).lu();
             let mut packed = lu.u();
             let lower = lu.l();
@@ -80,11 +81,8 @@ fn solve_packed(packed: &[f64], n: usize, mut b: DMatrix<f64>, transpose: bool) 
     if done { Ok(x) } else { Err("is singular: it has no inverse") }
 }
 
-fn hinted(done: Result<()>) -> Result<()> {
-    done.map_err(|error| {
-        error.hint("add a small multiple of the identity, or use svd() for the least squares solution")
-    })
-}
+/// What to do about a matrix that has no inverse.
+const HINT: &str = "add a small multiple of the identity, or use svd() for the least squares solution";
 
 fn numbers<T: Element>(values: &[T]) -> Vec<f64> {
     values.iter().map(|value| value.to_f64()).collect()
@@ -111,12 +109,14 @@ impl<T: Element> Op<T> for Solve {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let (n, k) = sides(inputs[2].shape)?;
-        hinted(each(output, n * k, |i, output| {
+        let memory = matrices(3, n, n).saturating_add(matrices(2, n, k));
+        let done = each(output, n * k, memory, |i, output| {
             let packed = numbers(part(inputs[1].values, i, (n + 1) * n));
             let b = matrix(n, k, part(inputs[2].values, i, n * k));
             write(&solve_packed(&packed, n, b, self.transpose)?, output);
             Ok(())
-        }))
+        });
+        hinted(done, HINT)
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
@@ -158,11 +158,12 @@ impl<T: Element> Op<T> for Inverse {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let n = square(inputs[0].shape)?;
-        hinted(each(output, n * n, |i, output| {
+        let done = each(output, n * n, matrices(5, n, n), |i, output| {
             let packed = numbers(part(inputs[1].values, i, (n + 1) * n));
             write(&solve_packed(&packed, n, DMatrix::identity(n, n), self.transpose)?, output);
             Ok(())
-        }))
+        });
+        hinted(done, HINT)
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
@@ -216,15 +217,16 @@ impl<T: Element> Op<T> for Determinant {
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let n = square(inputs[0].shape)?;
         for (i, output) in output.iter_mut().enumerate() {
-            let packed = numbers(part(inputs[1].values, i, (n + 1) * n));
-            let diagonal = (0..n).map(|row| packed[row * n + row]);
-            let sign = diagonal.clone().fold(parity(&packed[n * n..]), |sign, pivot| match pivot == 0.0 {
+            let packed = part(inputs[1].values, i, (n + 1) * n);
+            let diagonal = (0..n).map(|row| packed[row * n + row].to_f64());
+            let parity = scratch::with_places(n, |order| parity(&packed[n * n..], order))?;
+            let sign = diagonal.clone().fold(parity, |sign, pivot| match pivot == 0.0 {
                 true => 0.0,
                 false => sign * pivot.signum(),
             });
             let logarithm = diagonal.clone().map(|pivot| pivot.abs().ln()).sum::<f64>();
             *output = T::of(match self.0 {
-                Part::Whole => diagonal.fold(parity(&packed[n * n..]), |product, pivot| product * pivot),
+                Part::Whole => diagonal.fold(parity, |product, pivot| product * pivot),
                 Part::Sign => sign,
                 Part::SignedLogarithm if sign < 0.0 => f64::NAN,
                 Part::Logarithm | Part::SignedLogarithm => logarithm,
@@ -247,8 +249,8 @@ impl<T: Element> Op<T> for Determinant {
 }
 
 /// 1 for an even permutation, -1 for an odd one.
-fn parity(order: &[f64]) -> f64 {
-    let mut order: Vec<usize> = order.iter().map(|&row| row as usize).collect();
+fn parity<T: Element>(rows: &[T], order: &mut [usize]) -> f64 {
+    order.iter_mut().zip(rows).for_each(|(to, row)| *to = row.to_usize().unwrap_or(0));
     let mut sign = 1.0;
     for place in 0..order.len() {
         while order[place] != place {

@@ -18,6 +18,7 @@ use nalgebra::DMatrix;
 use super::arithmetic::scaled;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
+use crate::kernels::scratch;
 use crate::tape::var::Var;
 use crate::tensor::{Shape, Tensor};
 pub use triangular::Triangle;
@@ -81,6 +82,13 @@ fn matrix<T: Element>(rows: usize, columns: usize, values: &[T]) -> DMatrix<f64>
     DMatrix::from_row_iterator(rows, columns, values.iter().map(|value| value.to_f64()))
 }
 
+/// The elements of some matrices of `rows` by `columns`, and of as many lists as long as their sides as any
+/// factorisation has.
+fn matrices(count: usize, rows: usize, columns: usize) -> usize {
+    let sides = rows.saturating_add(columns).saturating_mul(8);
+    rows.saturating_mul(columns).saturating_mul(count).saturating_add(sides)
+}
+
 /// Writes a matrix in row-major order.
 fn write<T: Element>(matrix: &DMatrix<f64>, output: &mut [T]) {
     for (i, row) in matrix.row_iter().enumerate() {
@@ -91,13 +99,20 @@ fn write<T: Element>(matrix: &DMatrix<f64>, output: &mut [T]) {
 
 /// Runs a kernel on one matrix of a batch after the other; it gets the place, and its part of the output. What it says is
 /// wrong is said of that matrix.
+///
+/// Where nalgebra finds no memory it ends the process. So what a kernel takes at most, in elements of f64, is asked for
+/// before, and given back for it to take.
 fn each<T: Element>(
     output: &mut [T],
     size: usize,
+    memory: usize,
     mut kernel: impl FnMut(usize, &mut [T]) -> Result<(), &'static str>,
 ) -> Result<()> {
     // Without elements there is nothing to compute, and a matrix without rows is never singular.
     let count = output.len().checked_div(size).unwrap_or(0);
+    if count > 0 {
+        scratch::room::<f64>(memory)?;
+    }
     for (i, output) in output.chunks_exact_mut(size.max(1)).enumerate() {
         kernel(i, output).map_err(|what| {
             let which =
@@ -106,6 +121,14 @@ fn each<T: Element>(
         })?;
     }
     Ok(())
+}
+
+/// Says what to do about a matrix; where memory is missing, that is no fault of the matrix.
+fn hinted(done: Result<()>, hint: &str) -> Result<()> {
+    done.map_err(|error| match error.kind() {
+        ErrorKind::Numeric => error.hint(hint),
+        _ => error,
+    })
 }
 
 /// Part `i` of operands that hold one matrix of `size` elements each for a batch.

@@ -1,7 +1,7 @@
 //! The QR factorisation.
 
 use super::triangular::Triangle;
-use super::{batched, each, mask, matrix, part, sides, write};
+use super::{batched, each, mask, matrices, matrix, part, sides, write};
 use crate::error::Result;
 use crate::kernels::number::Element;
 use crate::ops::join::cat;
@@ -25,7 +25,7 @@ impl<T: Element> Op<T> for Factors {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let (m, n) = sides(inputs[0].shape)?;
-        each(output, (m + n) * n, |i, output| {
+        each(output, (m + n) * n, matrices(3, m, n).saturating_add(matrices(2, n, n)), |i, output| {
             let qr = matrix(m, n, part(inputs[0].values, i, m * n)).qr();
             let (mut q, mut r) = (qr.q(), qr.r());
             let largest = r.diagonal().amax();

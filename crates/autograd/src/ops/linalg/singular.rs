@@ -1,7 +1,7 @@
 //! Singular values and vectors.
 
 use super::eigen::orientation;
-use super::{batched, each, matrix, part, scaled, sides};
+use super::{batched, each, hinted, matrices, matrix, part, scaled, sides};
 use crate::error::Result;
 use crate::kernels::number::Element;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
@@ -25,7 +25,8 @@ impl<T: Element> Op<T> for Singular {
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let (m, n) = sides(inputs[0].shape)?;
         let k = m.min(n);
-        let done = each(output, (1 + m + n) * k, |i, output| {
+        let memory = matrices(3, m, n).saturating_add(matrices(2, m.max(n), k));
+        let done = each(output, (1 + m + n) * k, memory, |i, output| {
             let a = matrix(m, n, part(inputs[0].values, i, m * n));
             if a.iter().any(|element| !element.is_finite()) {
                 return Err("holds NaN or infinity");
@@ -40,7 +41,7 @@ impl<T: Element> Op<T> for Singular {
             }
             Ok(())
         });
-        done.map_err(|error| error.hint("check what is computed before with tape.check_finite(true)"))
+        hinted(done, "check what is computed before with tape.check_finite(true)")
     }
 
     /// Townsend, *Differentiating the singular value decomposition*, 2016.

@@ -2,7 +2,7 @@
 
 use nalgebra::DMatrix;
 
-use super::{each, mask, matrix, part, scaled, sides, solution, square, system, write};
+use super::{each, hinted, mask, matrices, matrix, part, scaled, sides, solution, square, system, write};
 use crate::error::Result;
 use crate::kernels::number::Element;
 use crate::tape::op::{Call, Context, Op, Operand, Pullback};
@@ -77,7 +77,7 @@ impl<T: Element> Op<T> for TriangularSolve {
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let (n, k) = sides(inputs[1].shape)?;
         let Triangle { upper, transpose, unit } = self.0;
-        let done = each(output, n * k, |i, output| {
+        let done = each(output, n * k, matrices(1, n, n).saturating_add(matrices(1, n, k)), |i, output| {
             let mut a = matrix(n, n, part(inputs[0].values, i, n * n));
             if unit {
                 a.fill_diagonal(1.0);
@@ -92,7 +92,7 @@ impl<T: Element> Op<T> for TriangularSolve {
             write(&x, output);
             if solved { Ok(()) } else { Err("is singular: it has a zero on its diagonal") }
         });
-        done.map_err(|error| error.hint("in a derivative of qr() it says that the columns depend on each other"))
+        hinted(done, "in a derivative of qr() it says that the columns depend on each other")
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {
@@ -127,15 +127,13 @@ impl<T: Element> Op<T> for Cholesky {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let n = square(inputs[0].shape)?;
-        let done = each(output, n * n, |i, output| {
+        let done = each(output, n * n, matrices(2, n, n), |i, output| {
             let a: DMatrix<f64> = matrix(n, n, part(inputs[0].values, i, n * n));
             let factor = a.cholesky().ok_or("is not positive definite")?;
             write(&factor.l(), output);
             Ok(())
         });
-        done.map_err(|error| {
-            error.hint("is it a covariance or a Gram matrix? then add a small multiple of the identity")
-        })
+        hinted(done, "is it a covariance or a Gram matrix? then add a small multiple of the identity")
     }
 
     /// Murray, *Differentiation of the Cholesky decomposition*, 2016: `gA` is the symmetric part of

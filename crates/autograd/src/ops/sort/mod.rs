@@ -43,8 +43,7 @@ impl<T: Element> Op<T> for ArgSort {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let (_, n, inner) = inputs[0].shape.around(self.axis);
-        sort::places(inputs[0].values, [n, self.count, inner], self.descending, output);
-        Ok(())
+        Ok(sort::places(inputs[0].values, [n, self.count, inner], self.descending, output)?)
     }
 
     fn pullback<'t>(&self, _: &Call<'t, T>) -> Pullback<'t, T> {
@@ -159,8 +158,7 @@ impl<T: Element> Op<T> for OrderStatistic {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let (_, n, inner) = inputs[0].shape.around(self.axis);
-        sort::ranked(inputs[0].values, [n, self.rank, inner], output);
-        Ok(())
+        Ok(sort::ranked(inputs[0].values, [n, self.rank, inner], output)?)
     }
 
     fn flops(&self, inputs: &[&Shape], _: &Shape) -> usize {

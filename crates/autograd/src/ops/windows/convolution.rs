@@ -98,7 +98,7 @@ impl<T: Element> Op<T> for Convolution {
             Failure::TooShort(short) => {
                 Error::new(ErrorKind::Shape, "an operand has too few elements").caused_by(short)
             }
-            Failure::NoMemory(memory) => Error::new(ErrorKind::Memory, memory.to_string()),
+            Failure::NoMemory(memory) => memory.into(),
         })
     }
 
