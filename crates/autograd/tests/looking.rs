@@ -45,7 +45,7 @@ fn a_plan_as_json_says_what_its_text_says() -> Result<()> {
 fn buffers_that_are_used_again_are_called_so() -> Result<()> {
     let tape = Tape::<f64>::inference();
     let x = tape.input(Tensor::ones([100]));
-    let plan = tape.plan([(0..4).fold(x, |y, _| y.softmax(0))])?;
+    let plan = tape.plan([(0..4).fold(x, |y, _| y.cumsum(0))])?;
     let writes: Vec<&str> = plan.kernels().iter().map(|kernel| kernel.writes[0].as_str()).collect();
     assert_eq!(writes, ["buffer 0", "buffer 1", "buffer 0 again", "result 0"]);
     assert_eq!((plan.buffer_bytes(), plan.result_bytes(), plan.peak_bytes()), (1600, 800, 2400));

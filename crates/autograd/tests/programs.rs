@@ -217,6 +217,21 @@ fn right_programs_raise_no_false_alarm() {
     assert!(alarms.is_empty(), "{} alarms:\n{}", alarms.len(), alarms.join("\n"));
 }
 
+/// Axes of length 1 between those that are summed change no order, with the pass before or without.
+#[test]
+fn sums_over_an_axis_of_one_element_keep_their_order() -> wengert_autograd::Result<()> {
+    for (rows, columns) in (2..9).flat_map(|rows| (2..9).map(move |columns| (rows, columns))) {
+        let sum = |tape: &Tape<f64>| {
+            let x = tape.input(Tensor::from_fn([rows, 1, columns], |i| (i as f64 * 0.618_033_988_749_894_9).fract()));
+            (-x).sum_axes(&[0, 2], true).value()
+        };
+        let separate = Tape::new();
+        separate.without(true, false);
+        assert_eq!(bits(&[sum(&Tape::new())?]), bits(&[sum(&separate)?]), "{rows} and {columns}");
+    }
+    Ok(())
+}
+
 /// A view has its operand's memory, so it and what reads it may be of one pass.
 #[test]
 fn views_within_a_pass() -> wengert_autograd::Result<()> {

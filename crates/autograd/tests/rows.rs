@@ -123,3 +123,32 @@ fn what_is_of_rows_meets_what_is_not() -> Result<()> {
         most.square().mean() * (x - most.unsqueeze(1)).exp()
     })
 }
+
+#[test]
+fn a_softmax_is_of_the_pass_around_it() -> Result<()> {
+    let tape = Tape::new();
+    let x = tape.input(elements([100, 64], 1));
+    let weights = tape.input(elements([100, 64], 2));
+    for function in [Var::softmax, Var::log_softmax] {
+        let loss = (function((x * 0.5).tanh(), -1) * weights).sum();
+        let [gx] = loss.grad([x]);
+        assert_eq!(tape.plan([loss, gx])?.kernels().len(), 1, "{}", tape.plan([loss, gx])?);
+        // Alone, by its own kernel; along another axis or of long rows, too.
+        assert_eq!(tape.plan([function(x, -1)])?.kernels()[0].formulas.len(), 1);
+        assert_eq!(tape.plan([function(x * 0.5, 0)])?.kernels().len(), 2);
+    }
+    let long = tape.input(elements([3, 1025], 1));
+    assert_eq!(tape.plan([(long * 0.5).softmax(-1) + 1.0])?.kernels().len(), 3);
+    for n in [1, 2, 10, 63, 64, 65, 1000, 1024, 1025] {
+        for rows in [1, 2, 17, 66] {
+            let x = elements([rows, n], n);
+            let name = format!("{rows} rows of {n}");
+            check(&name, &x, |x| (x * 3.0).softmax(-1) * x)?;
+            check(&name, &x, |x| {
+                let logits = x - x.mean_axes(&[-1], true);
+                -(logits.log_softmax(-1) * x.sigmoid()).sum_axes(&[-1], false).mean() * x
+            })?;
+        }
+    }
+    Ok(())
+}

@@ -206,7 +206,8 @@ pub(super) fn reduce_axes<T: Element>(
     let mut stretches: SmallVec<[(usize, usize); 4]> = SmallVec::new();
     for &axis in axes {
         match stretches.last_mut() {
-            Some((_, end)) if *end == axis => *end += 1,
+            // Axes of length 1 between them count for nothing.
+            Some((_, end)) if input.shape[*end..axis].iter().all(|&length| length == 1) => *end = axis + 1,
             _ => stretches.push((axis, axis + 1)),
         }
     }

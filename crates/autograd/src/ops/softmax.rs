@@ -17,7 +17,7 @@ use crate::kernels::gather;
 use crate::kernels::number::Element;
 use crate::kernels::reduce;
 use crate::kernels::scratch::{self, NoMemory, Purpose};
-use crate::tape::op::{Call, Context, Op, Operand, Pullback};
+use crate::tape::op::{Call, Context, Op, Operand, Pullback, RowWise};
 use crate::tape::var::Var;
 use crate::tensor::Shape;
 use crate::tensor::shape::Axes;
@@ -87,6 +87,15 @@ struct Softmax {
     axis: usize,
 }
 
+impl Softmax {
+    fn kernel<T: Element>(&self) -> RowWise<T> {
+        match self.scale {
+            Scale::Plain => reduce::softmax,
+            Scale::Logarithm => reduce::log_softmax,
+        }
+    }
+}
+
 impl<T: Element> Op<T> for Softmax {
     fn name(&self) -> &str {
         match self.scale {
@@ -105,11 +114,11 @@ impl<T: Element> Op<T> for Softmax {
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], _: &Context<'_>) -> Result<()> {
         let (outer, n, inner) = inputs[0].shape.around(self.axis);
-        let kernel = match self.scale {
-            Scale::Plain => reduce::softmax,
-            Scale::Logarithm => reduce::log_softmax,
-        };
-        Ok(by_rows(inputs[0].values, [outer, n, inner], output, n, kernel)?)
+        Ok(by_rows(inputs[0].values, [outer, n, inner], output, n, self.kernel())?)
+    }
+
+    fn row_wise(&self) -> Option<(RowWise<T>, usize)> {
+        Some((self.kernel(), self.axis))
     }
 
     fn pullback<'t>(&self, call: &Call<'t, T>) -> Pullback<'t, T> {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use smallvec::SmallVec;
 
-use super::execute::{Memory, Run, row};
+use super::execute::{Memory, Run, function};
 use super::pass;
 use super::plan::{Fused, Instruction, Load, Pattern, Place, Source, Step, Steps, Target};
 use crate::error::Result;
@@ -13,6 +13,7 @@ use crate::kernels::chain::{self, Fixed, Slot};
 use crate::kernels::number::Element;
 use crate::kernels::{gather, reduce};
 use crate::tape::Inner;
+use crate::tape::op::RowWise;
 use crate::tensor::shape::Axes;
 
 /// Bytes of all values together, at most.
@@ -36,6 +37,8 @@ enum Work<T: Element> {
     Op { node: u32, inputs: SmallVec<[(u32, Slot); 4]>, to: Range<usize> },
     /// A row.
     Row { row: fn(&[&[T]], &mut [T]), sources: SmallVec<[Slot; 3]>, to: Range<usize> },
+    /// Rows by an op's own kernel.
+    RowWise { kernel: RowWise<T>, n: usize, from: Slot, to: Range<usize> },
     /// A chain of arithmetic.
     Chain(Fixed),
     /// An operand repeated, or read by strides.
@@ -213,7 +216,13 @@ impl<T: Element> Writer<'_, T> {
             Instruction::Row { sources, target, of_rows, .. } => {
                 let to = self.target(fused, *target, fused.count(fused.volume, *of_rows));
                 let sources = sources.iter().map(|&source| self.source(fused, source)).collect();
-                Work::Row { row: row(self.tape, self.ids, instruction)?, sources, to }
+                let pass::Function::Row(row) = function(self.tape, self.ids, instruction) else { return None };
+                Work::Row { row, sources, to }
+            }
+            Instruction::RowWise { n, source, target, .. } => {
+                let (from, to) = (self.source(fused, *source), self.target(fused, *target, fused.volume));
+                let pass::Function::RowWise(kernel) = function(self.tape, self.ids, instruction) else { return None };
+                Work::RowWise { kernel, n: *n, from, to }
             }
             Instruction::Chain { chain, of_rows } => {
                 Work::Chain(chain.fixed::<T>(fused.count(fused.volume, *of_rows), |place| match place {
@@ -304,6 +313,10 @@ impl<T: Element> Run<'_, T> {
             Work::Repeat { from, axes: (lengths, strides), to } => {
                 let (readable, output) = Readable::split(self.leaves, memory, to);
                 gather::repeat(readable.get(from.0, from.1), lengths, strides, 0, output);
+            }
+            Work::RowWise { kernel, n, from, to } => {
+                let (readable, output) = Readable::split(self.leaves, memory, to);
+                kernel(readable.get(*from, to.len()), *n, output);
             }
             Work::Fill { from, to } => {
                 let (readable, output) = Readable::split(self.leaves, memory, to);

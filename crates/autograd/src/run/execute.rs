@@ -28,8 +28,8 @@ pub(crate) struct Run<'a, T: Element> {
 /// The loops of all instructions, in the order of the steps: looked up once for a plan.
 #[derive(Debug)]
 pub(crate) struct Functions<T: Element> {
-    rows: Vec<pass::Row<T>>,
-    /// For each step where its rows begin.
+    functions: Vec<pass::Function<T>>,
+    /// For each step where its loops begin.
     starts: Vec<usize>,
     /// The elements of scratch memory that any step takes.
     pub(super) scratch: usize,
@@ -38,11 +38,12 @@ pub(crate) struct Functions<T: Element> {
 impl<T: Element> Functions<T> {
     pub(crate) fn of(tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Self {
         let scratch = scratch_bytes(steps, size_of::<T>()) / size_of::<T>();
-        let mut functions = Functions { rows: Vec::new(), starts: Vec::new(), scratch };
+        let mut functions = Functions { functions: Vec::new(), starts: Vec::new(), scratch };
         for step in &steps.steps {
-            functions.starts.push(functions.rows.len());
+            functions.starts.push(functions.functions.len());
             if let Step::Fused(fused) = step {
-                functions.rows.extend(fused.instructions.iter().map(|instruction| row(tape, ids, instruction)));
+                let own = fused.instructions.iter().map(|instruction| function(tape, ids, instruction));
+                functions.functions.extend(own);
             }
         }
         functions
@@ -100,13 +101,15 @@ fn renew<T: Element>(storage: &mut Storage<T>, length: usize, place: Option<Plac
     Ok(())
 }
 
-/// The loop of a row; other instructions have none.
-pub(super) fn row<T: Element>(tape: &Inner<T>, ids: &[u32], instruction: &Instruction) -> pass::Row<T> {
-    let Instruction::Row { node, .. } = instruction else { return None };
-    match &tape.nodes[ids[*node as usize] as usize].kind {
-        Kind::Op(op) => op.row().map(|row| row.block),
-        _ => None,
-    }
+/// The loop of an instruction, if it is an op's.
+pub(super) fn function<T: Element>(tape: &Inner<T>, ids: &[u32], instruction: &Instruction) -> pass::Function<T> {
+    let (Instruction::Row { node, .. } | Instruction::RowWise { node, .. }) = instruction else {
+        return pass::Function::None;
+    };
+    let Kind::Op(op) = &tape.nodes[ids[*node as usize] as usize].kind else { return pass::Function::None };
+    let row = op.row().map(|row| pass::Function::Row(row.block));
+    let row_wise = || op.row_wise().map(|(kernel, _)| pass::Function::RowWise(kernel));
+    row.or_else(row_wise).unwrap_or(pass::Function::None)
 }
 
 /// The memory of a run.
@@ -230,8 +233,8 @@ impl<T: Element> Run<'_, T> {
                 Ok(())
             }
             Step::Fused(fused) => {
-                let rows = &self.functions.rows[self.functions.starts[step]..][..fused.instructions.len()];
-                self.run_fused(fused, rows, memory)
+                let functions = &self.functions.functions[self.functions.starts[step]..][..fused.instructions.len()];
+                self.run_fused(fused, functions, memory)
             }
         }
     }
@@ -298,7 +301,7 @@ impl<T: Element> Run<'_, T> {
         }
     }
 
-    fn run_fused(&self, fused: &Fused, rows: &[pass::Row<T>], memory: &mut Memory<T>) -> Result<()> {
+    fn run_fused(&self, fused: &Fused, functions: &[pass::Function<T>], memory: &mut Memory<T>) -> Result<()> {
         let block = pass::block_of::<T>(fused);
         let scratch_of = pass::Scratch::of::<T>(fused, block);
         let parts_length: usize = fused.joins.iter().map(|joined| parts_of::<T>(joined, fused.volume, block)).sum();
@@ -327,7 +330,7 @@ impl<T: Element> Run<'_, T> {
                 parts.last_mut().into_iter().for_each(|part| part.fill(T::of(0.0)));
             }
         }
-        pass::Pass { fused, loads: &loads, rows, block, scratch: scratch_of }.run(own, stores, parts);
+        pass::Pass { fused, loads: &loads, functions, block, scratch: scratch_of }.run(own, stores, parts);
         drop(loads);
         let mut rest = &scratch[scratch_of.length..];
         for (join, mut storage) in fused.joins.iter().zip(joined) {

@@ -39,7 +39,7 @@ pub(crate) struct Form {
     pub(crate) whole: Option<u32>,
     /// The elements of `whole` for each element of the other members, which have one for each row; 1 where there are none.
     pub(crate) row: usize,
-    /// Whether there are joins.
+    /// Whether there are joins, or what needs whole rows in a block.
     joins: bool,
 }
 
@@ -63,8 +63,8 @@ impl Groups {
     pub(crate) fn of(selection: &Selection, simplified: &Simplified) -> Groups {
         let nodes = 0..selection.len() as u32;
         let lone = |node| {
-            let joins = is_join(selection.tags[node as usize]);
-            let form = Form { whole: Some(node).filter(|_| !joins), row: 1, joins };
+            let tag = selection.tags[node as usize];
+            let form = Form { whole: Some(node).filter(|_| !is_join(tag)), row: 1, joins: !is_elementwise(tag) };
             Extent { size: 1, time: 0, used: false, form }
         };
         let (parents, extents) = (nodes.clone().collect(), nodes.clone().map(lone).collect());
@@ -147,9 +147,14 @@ fn spread(from: &Shape, to: &Shape) -> Option<usize> {
     Some(n).filter(|&n| n > 1 && from.volume() > 1)
 }
 
-/// Whether a node can be of a group. Only a join of rows can be read inside.
+/// Whether a node has an element for each element of its group, in a block if there are whole rows in it.
+pub(crate) fn is_blockwise(tag: Tag) -> bool {
+    is_elementwise(tag) || matches!(tag, Tag::RowWise(_))
+}
+
+/// Whether a node can be of a group. Of joins, only those of rows can be read inside.
 pub(crate) fn can_fuse(tag: Tag) -> bool {
-    is_elementwise(tag) || is_join(tag)
+    is_blockwise(tag) || is_join(tag)
 }
 
 /// An operand that can be read in the pass that computes it.
@@ -222,9 +227,13 @@ impl Fuser<'_> {
         }
     }
 
-    /// Whether a join, if the node is one, has whole rows to join in one block, or few enough columns.
+    /// Whether there are whole rows in one block if the node needs such, or few enough columns if it joins those.
     fn joins_in_blocks(&self, node: u32) -> bool {
-        let Tag::Join(_, outer, joined) = self.selection.tags[node as usize] else { return true };
+        let (outer, joined) = match self.selection.tags[node as usize] {
+            Tag::Join(_, outer, joined) => (outer, joined),
+            Tag::RowWise(n) => return n as usize <= MOST_ROW,
+            _ => return true,
+        };
         let input = self.simplified.replaced[self.selection.inputs(node)[0] as usize];
         let shape = |node: u32| &self.selection.shapes[node as usize];
         let extent = extent(shape(input), outer, joined);
@@ -247,8 +256,9 @@ impl Fuser<'_> {
             return None;
         }
         let row = match row_of(selection, simplified, memory) {
-            Some(row) if self.joins_in_blocks(memory) => row,
-            _ if is_elementwise(operand) => 1,
+            _ if !self.joins_in_blocks(memory) => return None,
+            Some(row) => row,
+            _ if is_blockwise(operand) => 1,
             _ => return None,
         };
         if is_join(tag) {

@@ -8,7 +8,7 @@ use super::plan::{Fused, Instruction, Joined, Pattern, Source, Target};
 use crate::kernels::chain::{self, Chain};
 use crate::kernels::number::Element;
 use crate::kernels::{gather, pool, reduce};
-use crate::tape::op::Join;
+use crate::tape::op::{Join, RowWise};
 use crate::tensor::storage::Storage;
 
 /// Bytes that the registers and the blocks of what is read and written have together: the first-level cache.
@@ -67,8 +67,13 @@ pub(super) fn join_parts<T: Element>(joined: &Joined, parts: &[T], output: &mut 
     reduce::sum(&sums, [1, chain::sums::<T>(), 1], &mut output[..1]);
 }
 
-/// The loop of a row.
-pub(super) type Row<T> = Option<fn(&[&[T]], &mut [T])>;
+/// The loop of an instruction that is not of the pass itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Function<T> {
+    None,
+    Row(fn(&[&[T]], &mut [T])),
+    RowWise(RowWise<T>),
+}
 
 /// The registers of a thread.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +101,7 @@ pub(super) struct Pass<'a, T: Element> {
     pub(super) fused: &'a Fused,
     pub(super) loads: &'a [&'a [T]],
     /// The loop of each instruction.
-    pub(super) rows: &'a [Row<T>],
+    pub(super) functions: &'a [Function<T>],
     /// The elements of a block.
     pub(super) block: usize,
     pub(super) scratch: Scratch,
@@ -221,7 +226,7 @@ impl<T: Element> Pass<'_, T> {
             self.repeat(parts, &mut registers, false);
             sums.fill(T::of(0.0));
             let mut seen = 0;
-            for (instruction, row) in self.fused.instructions.iter().zip(self.rows) {
+            for (instruction, function) in self.fused.instructions.iter().zip(self.functions) {
                 if streams && is_function(&instruction) {
                     self.prefetch(part, end, (seen, functions), &stretch.stores);
                     seen += 1;
@@ -234,7 +239,7 @@ impl<T: Element> Pass<'_, T> {
                         let values = self.source(source, part, &registers, &stretch.stores);
                         self.join(*join as usize, values, part, &mut stretch.parts);
                     }
-                    _ => self.run_row((*row, instruction), parts, &mut registers, &mut stretch.stores),
+                    _ => self.run_row((*function, instruction), parts, &mut registers, &mut stretch.stores),
                 }
             }
             self.add_sums(sums, part, &mut stretch.parts);
@@ -315,13 +320,14 @@ impl<T: Element> Pass<'_, T> {
     #[inline]
     fn run_row(
         &self,
-        (function, instruction): (Row<T>, &Instruction),
+        (function, instruction): (Function<T>, &Instruction),
         parts: Parts,
         registers: &mut [&mut [T]],
         stores: &mut [&mut [T]],
     ) {
         let (target, of_rows) = match *instruction {
             Instruction::Row { target, of_rows, .. } => (target, of_rows),
+            Instruction::RowWise { target, .. } => (target, false),
             Instruction::Rows { target, .. } => (target, true),
             Instruction::Spread { register, .. } => (Target::Register(register), false),
             Instruction::Chain { .. } | Instruction::Join { .. } => return,
@@ -344,30 +350,32 @@ impl<T: Element> Pass<'_, T> {
     #[inline]
     fn compute(
         &self,
-        (function, instruction): (Row<T>, &Instruction),
+        (function, instruction): (Function<T>, &Instruction),
         parts: Parts,
         registers: &[&mut [T]],
         stores: &[&mut [T]],
         output: &mut [T],
     ) {
         let n = self.fused.row;
-        match instruction {
-            Instruction::Row { sources, of_rows, .. } => {
-                let Some(function) = function else { return };
+        match (instruction, function) {
+            (Instruction::Row { sources, of_rows, .. }, Function::Row(function)) => {
                 let mut inputs: [&[T]; 4] = [&[]; 4];
                 for (to, from) in inputs.iter_mut().zip(sources) {
                     *to = self.source(from, parts.get(*of_rows), registers, stores);
                 }
                 function(&inputs[..sources.len()], output);
             }
-            Instruction::Rows { join, source, .. } => {
+            (Instruction::RowWise { n, source, .. }, Function::RowWise(function)) => {
+                function(self.source(source, parts.all, registers, stores), *n, output);
+            }
+            (Instruction::Rows { join, source, .. }, _) => {
                 kernel::<T>(*join)(self.source(source, parts.all, registers, stores), [output.len(), n, 1], output);
             }
-            Instruction::Spread { source, .. } => {
+            (Instruction::Spread { source, .. }, _) => {
                 let from = self.source(source, parts.rows, registers, stores);
                 gather::repeat(from, &[from.len(), n], &[1, 0], 0, output);
             }
-            Instruction::Chain { .. } | Instruction::Join { .. } => {}
+            _ => {}
         }
     }
 

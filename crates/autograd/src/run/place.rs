@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
-use super::fuse::{Groups, can_fuse, is_elementwise, row_of};
+use super::fuse::{Groups, can_fuse, is_blockwise, is_elementwise, row_of};
 use super::plan::{Place, Step, Steps};
 use super::program;
 use super::select::{Selection, Tag};
@@ -134,7 +134,7 @@ impl Placer<'_> {
     pub(crate) fn is_stored(&self, node: u32) -> bool {
         self.last_use[node as usize] > self.kernel_of[node as usize]
             || matches!(self.places[node as usize], Some(Place::Result(_)))
-            || !(is_elementwise(self.selection.tags[node as usize]) || self.is_row(node))
+            || !(is_blockwise(self.selection.tags[node as usize]) || self.is_row(node))
     }
 
     /// Whether a join leaves an element for each row of its group, so that it can be read inside.

@@ -169,6 +169,8 @@ pub(crate) enum Target {
 pub(crate) enum Instruction {
     /// A node by its row.
     Row { node: u32, sources: SmallVec<[Source; 3]>, target: Target, of_rows: bool },
+    /// A node that needs whole rows, by its own kernel.
+    RowWise { node: u32, n: usize, source: Source, target: Target },
     /// Nodes of mere arithmetic, on a few elements at a time.
     Chain { chain: Chain, of_rows: bool },
     /// Each row of the block joined to one element.

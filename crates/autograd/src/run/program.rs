@@ -338,6 +338,11 @@ impl<'p, 'a> Writer<'p, 'a> {
             Tag::Join(..) if !self.placer.is_row(node) => {
                 Instruction::Join { join: self.join(position, None), source: sources[0] }
             }
+            Tag::RowWise(n) => {
+                let n = n as usize;
+                self.fused.unit = self.fused.unit.max(n);
+                Instruction::RowWise { node, n, source: sources[0], target: self.target(position) }
+            }
             Tag::Join(join, ..) => Instruction::Rows { join, source: sources[0], target: self.target(position) },
             _ => Instruction::Row { node, sources, target: self.target(position), of_rows: self.is_of_rows(node) },
         };

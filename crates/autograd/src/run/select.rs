@@ -34,6 +34,8 @@ pub(crate) enum Tag {
     /// Elements of the input joined along axes that lie side by side, as `[outer, n, inner]` along the middle one: the
     /// number of axes, without those of length 1, that are outer, and of those that are joined.
     Join(Join, u8, u8),
+    /// Each row of so many elements computed from the row of the input at the same place.
+    RowWise(u32),
     /// The input so many times: the sum of the input repeated, over the axes along which it was.
     Times(u32),
     /// Any other op: run by its own kernel.
@@ -183,7 +185,8 @@ fn tag_of<T: Element>(tape: &Inner<T>, id: u32, options: Options) -> Tag {
             None if op.is_broadcast() => Tag::Broadcast,
             None => {
                 let times = times(tape, node).filter(|_| !options.literal);
-                times.map(Tag::Times).or_else(|| join_of(tape, id, &**op)).unwrap_or(Tag::Op)
+                let row_wise = || row_wise(&node.shape, &**op);
+                times.map(Tag::Times).or_else(|| join_of(tape, id, &**op)).or_else(row_wise).unwrap_or(Tag::Op)
             }
         },
         _ => Tag::Value,
@@ -270,6 +273,12 @@ fn join_of<T: Element>(tape: &Inner<T>, id: u32, op: &dyn Op<T>) -> Option<Tag> 
     }
     // What is joined of one element alone is that element, of whatever sign zero is.
     Some(if joined == 0 { Tag::View } else { Tag::Join(join, outer, joined) })
+}
+
+/// The tag of an op that computes rows along the last axis.
+fn row_wise<T: Element>(shape: &Shape, op: &dyn Op<T>) -> Option<Tag> {
+    let (_, n, inner) = shape.around(op.row_wise()?.1);
+    (inner == 1 && n > 0).then(|| u32::try_from(n).ok().map(Tag::RowWise)).flatten()
 }
 
 /// A shape as `[outer, n, inner]` around the axes that a join says.

@@ -68,6 +68,12 @@ pub(crate) trait Op<T: Element>: Identity + Debug {
         None
     }
 
+    /// The kernel of rows, and their axis, where the op computes each row of the output from the row at the same place of
+    /// its only operand: it may then run in the pass that computes the operand.
+    fn row_wise(&self) -> Option<(RowWise<T>, usize)> {
+        None
+    }
+
     /// Whether the output is the only operand at some places and zero elsewhere.
     fn is_part(&self) -> bool {
         false
@@ -119,6 +125,9 @@ pub(crate) struct Layout {
     /// From one place of each axis to the next.
     pub strides: Axes,
 }
+
+/// Computes whole rows of so many elements.
+pub(crate) type RowWise<T> = fn(&[T], usize, &mut [T]);
 
 /// What many elements become one by. The joined elements of parts are joined in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
