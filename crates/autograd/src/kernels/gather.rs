@@ -57,9 +57,17 @@ pub fn walk<const N: usize>(lengths: &[usize], strides: [&[usize]; N], mut visit
 
 /// Writes the elements of a repeated operand that stand against the output's elements from `start` on. `lengths` are
 /// the output's axes, `strides` the operand's, 0 where it repeats. No axes stand for one element.
+#[inline(never)]
 pub fn repeat<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start: usize, output: &mut [T]) {
-    dispatch::run(Repeat { input, lengths, strides, start, output });
+    match output.len() {
+        // The choice of instructions would take longer.
+        ..FEW => repeated(input, lengths, strides, start, output),
+        _ => dispatch::run(Repeat { input, lengths, strides, start, output }),
+    }
 }
+
+/// Elements below which a repeated operand is written by the instructions of every machine.
+const FEW: usize = 64;
 
 /// A repeated operand: short rows of one element are filled by whole registers.
 struct Repeat<'a, T> {

@@ -61,6 +61,29 @@ fn repeated_strides(shape: &[usize], batch: &[usize], size: usize) -> Axes {
     (0..batch.len()).map(stride).collect()
 }
 
+/// The products of a batch whose axes are repeated in an operand. Apart from the rest, which is called for every small
+/// product.
+#[inline(never)]
+fn repeated<'a, T: Element>(
+    [m, n, k]: [usize; 3],
+    batch: &[usize],
+    (a, a_view): (Operand<'a, T>, View<'a, T>),
+    (b, b_view): (Operand<'a, T>, View<'a, T>),
+    output: &mut [T],
+) -> Result<()> {
+    let strides = |operand: Operand<'_, T>, size: usize| repeated_strides(operand.shape, batch, size);
+    let (a_strides, b_strides) = (strides(a, m * k), strides(b, k * n));
+    let mut results = output.chunks_exact_mut((m * n).max(1));
+    let mut done = Ok(());
+    gather::walk(batch, [&a_strides, &b_strides], |[a_start, b_start]| {
+        let (Some(out), Ok(())) = (results.next(), done) else { return };
+        let a_view = View { data: &a.values[a_start..], ..a_view };
+        let b_view = View { data: &b.values[b_start..], ..b_view };
+        done = gemm::matmul([m, n, k], a_view, b_view, out, false);
+    });
+    finish(done)
+}
+
 /// A product whose operands were too short would be a mistake of the shape rule.
 fn finish(done: Result<(), gemm::TooShort>) -> Result<()> {
     done.map_err(|short| Error::new(ErrorKind::Shape, "an operand has too few elements").caused_by(short))
@@ -124,17 +147,7 @@ impl<T: Element> Op<T> for MatMul {
         if let (Some(a_step), Some(b_step)) = (even(a, m * k), even(b, k * n)) {
             return finish(gemm::matmul_batch(count, [m, n, k], (a_view, a_step), (b_view, b_step), output, false));
         }
-        let strides = |operand: Operand<'_, T>, size: usize| repeated_strides(operand.shape, batch, size);
-        let (a_strides, b_strides) = (strides(a, m * k), strides(b, k * n));
-        let mut results = output.chunks_exact_mut((m * n).max(1));
-        let mut done = Ok(());
-        gather::walk(batch, [&a_strides, &b_strides], |[a_start, b_start]| {
-            let (Some(out), Ok(())) = (results.next(), done) else { return };
-            let a_view = View { data: &a.values[a_start..], ..a_view };
-            let b_view = View { data: &b.values[b_start..], ..b_view };
-            done = gemm::matmul([m, n, k], a_view, b_view, out, false);
-        });
-        finish(done)
+        repeated([m, n, k], batch, (a, a_view), (b, b_view), output)
     }
 
     fn flops(&self, inputs: &[&Shape], output: &Shape) -> usize {

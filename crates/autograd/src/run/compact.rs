@@ -314,6 +314,15 @@ impl<T: Element> Run<'_, T> {
                 let (readable, output) = Readable::split(self.leaves, memory, to);
                 gather::repeat(readable.get(from.0, from.1), lengths, strides, 0, output);
             }
+            other => self.other_work(other, memory),
+        }
+        Ok(())
+    }
+
+    /// What is seldom in a list, apart from what is frequent.
+    #[inline(never)]
+    fn other_work(&self, work: &Work<T>, memory: &mut [T]) {
+        match work {
             Work::RowWise { kernel, n, from, to } => {
                 let (readable, output) = Readable::split(self.leaves, memory, to);
                 kernel(readable.get(*from, to.len()), *n, output);
@@ -327,7 +336,7 @@ impl<T: Element> Run<'_, T> {
                 let (readable, output) = Readable::split(self.leaves, memory, to);
                 kernel(readable.get(*from, shape.iter().product()), *shape, output);
             }
+            Work::Chain(_) | Work::Row { .. } | Work::Op { .. } | Work::Repeat { .. } => {}
         }
-        Ok(())
     }
 }
