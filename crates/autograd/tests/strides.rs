@@ -453,8 +453,8 @@ fn a_limit_is_met_by_copies_of_parts() -> Result<()> {
         let tape = Tape::<f64>::inference();
         tape.memory_limit(limit);
         let x = tape.input(numbers(&[1000]));
-        let early = x.softmax(0);
-        let late = (0..4).fold(early, |y, _| (y * 2.0).softmax(0));
+        let early = x.cumsum(0);
+        let late = (0..4).fold(early, |y, _| (y * 0.01).cumsum(0));
         let out = late.narrow(0, 7, 10) * early.narrow(0, 500, 10);
         Ok::<_, wengert_autograd::Error>((tape.plan([out])?, out.value()?))
     };
