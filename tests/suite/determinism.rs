@@ -101,7 +101,7 @@ fn within_a_memory_limit() -> Result<()> {
         tape.memory_limit(limit);
         let x = tape.input(Tensor::from_fn([128, 200], |i| (i as f32 * 0.41).cos()));
         let w = tape.input(Tensor::from_fn([200, 200], |i| (i as f32 * 0.23).sin() * 0.1));
-        let deep = (0..40).fold(x, |h, _| (h * 2.0).softmax(-1));
+        let deep = (0..40).fold(x, |h, _| (h * 2.0).softmax(0));
         let loss = deep.dropout(0.1).matmul(w).square().mean();
         let [gw, gx] = loss.grad([w, x]);
         let peak = tape.plan([loss, gw, gx])?.peak_bytes();
