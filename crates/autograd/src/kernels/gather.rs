@@ -13,26 +13,27 @@ pub fn strided<T: Copy>(input: &[T], shape: &[usize], strides: &[usize], offset:
     }
     let stride = strides[outer.len()];
     let mut position = smallvec::SmallVec::<[usize; 8]>::from_elem(0, outer.len());
-    let mut start = offset;
+    let mut at = [offset];
     for row in output.chunks_exact_mut(n) {
         match stride {
-            1 => copy_run(&input[start..start + n], row),
-            _ => row.iter_mut().enumerate().for_each(|(i, to)| *to = input[start + i * stride]),
+            1 => copy_run(&input[at[0]..at[0] + n], row),
+            _ => row.iter_mut().enumerate().for_each(|(i, to)| *to = input[at[0] + i * stride]),
         }
-        advance(&mut position, outer, strides, &mut start);
+        advance(&mut position, outer, [strides], &mut at);
     }
 }
 
-/// Goes on to the next place along some axes, the last of them fastest, and from the last place to the first.
+/// Goes on to the next place along some axes, the last of them fastest, and from the last place to the first, in several
+/// operands at once.
 #[inline(always)]
-fn advance(position: &mut [usize], lengths: &[usize], strides: &[usize], at: &mut usize) {
+fn advance<const N: usize>(position: &mut [usize], lengths: &[usize], strides: [&[usize]; N], at: &mut [usize; N]) {
     for axis in (0..lengths.len()).rev() {
         position[axis] += 1;
-        *at += strides[axis];
+        (0..N).for_each(|i| at[i] += strides[i][axis]);
         if position[axis] < lengths[axis] {
             break;
         }
-        *at -= strides[axis] * position[axis];
+        (0..N).for_each(|i| at[i] -= strides[i][axis] * position[axis]);
         position[axis] = 0;
     }
 }
@@ -43,15 +44,7 @@ pub fn walk<const N: usize>(lengths: &[usize], strides: [&[usize]; N], mut visit
     let mut at = [0; N];
     for _ in 0..lengths.iter().product() {
         visit(at);
-        for axis in (0..lengths.len()).rev() {
-            position[axis] += 1;
-            (0..N).for_each(|i| at[i] += strides[i][axis]);
-            if position[axis] < lengths[axis] {
-                break;
-            }
-            (0..N).for_each(|i| at[i] -= strides[i][axis] * position[axis]);
-            position[axis] = 0;
-        }
+        advance(&mut position, lengths, strides, &mut at);
     }
 }
 
@@ -93,23 +86,23 @@ fn repeated<T: Copy>(input: &[T], lengths: &[usize], strides: &[usize], start: u
     let Some((&n, outer)) = lengths.split_last() else { return output.fill(input[0]) };
     let stride = strides[outer.len()];
     let mut position = smallvec::SmallVec::<[usize; 8]>::from_elem(0, outer.len());
-    let (mut within, mut rest, mut row) = (start % n.max(1), start / n.max(1), 0);
+    let (mut within, mut rest, mut at) = (start % n.max(1), start / n.max(1), [0]);
     for axis in (0..outer.len()).rev() {
         position[axis] = rest % outer[axis];
         rest /= outer[axis];
-        row += position[axis] * strides[axis];
+        at[0] += position[axis] * strides[axis];
     }
     let mut written = 0;
     while written < output.len() {
         let count = (n - within).min(output.len() - written);
-        let to = &mut output[written..written + count];
+        let (row, to) = (at[0], &mut output[written..written + count]);
         match stride {
             0 => to.fill(input[row]),
             1 => copy_run(&input[row + within..row + within + count], to),
             _ => to.iter_mut().enumerate().for_each(|(i, to)| *to = input[row + (within + i) * stride]),
         }
         (written, within) = (written + count, 0);
-        advance(&mut position, outer, strides, &mut row);
+        advance(&mut position, outer, [strides], &mut at);
     }
 }
 

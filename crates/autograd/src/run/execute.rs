@@ -6,6 +6,7 @@ use super::pass;
 use super::plan::{Fused, Instruction, Joined, Place, Step, Steps, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::number::Element;
+use crate::kernels::scratch::NoMemory;
 use crate::kernels::{chain, gather};
 use crate::tape::Inner;
 use crate::tape::node::Kind;
@@ -78,7 +79,7 @@ pub(crate) struct Missing {
 impl Missing {
     /// Names the bytes, and the op that is the first to write them.
     fn error<T: Element>(self, tape: &Inner<T>, ids: &[u32], steps: &Steps) -> Error {
-        let message = format!("the {} bytes that it needs cannot be had", self.length.saturating_mul(size_of::<T>()));
+        let message = NoMemory::of::<T>(self.length).to_string();
         let writes = |step: &&Step| step.written().iter().any(|&(_, place)| Some(place) == self.place);
         let most = |step: &&Step| scratch_of(step, size_of::<T>());
         let step = steps.steps.iter().find(writes).or_else(|| steps.steps.iter().max_by_key(most));
