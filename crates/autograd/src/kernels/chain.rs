@@ -256,6 +256,11 @@ impl Chain {
         all.then(|| Fixed { steps: self.steps.clone(), slots, counts: self.counts.clone(), count })
     }
 
+    /// Puts other places into the place of those that steps read and write, of the same kind or an output for an input.
+    pub fn replace(&mut self, other: impl Fn(Place) -> Place) {
+        self.table.iter_mut().for_each(|place| *place = other(*place));
+    }
+
     /// Whether there are no steps.
     pub fn is_empty(&self) -> bool {
         self.steps.is_empty()

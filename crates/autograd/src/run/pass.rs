@@ -34,7 +34,9 @@ const STRETCHES: usize = 4;
 pub(super) fn block_of<T: Element>(fused: &Fused) -> usize {
     // What is repeated has a register; one number takes no room.
     let direct = fused.loads.iter().filter(|load| load.pattern == Pattern::Direct).count();
-    let streams = fused.registers + direct + fused.stores.len();
+    // Blocks, and with them sums, are the same wherever values lie.
+    let in_place = fused.stores.iter().filter(|store| store.in_place).count();
+    let streams = fused.registers + direct + fused.stores.len() + in_place;
     // What is done to rows costs something for each block: those are longer, in the second-level cache.
     let cache = if fused.row > 1 { 2 * CACHE_BYTES } else { CACHE_BYTES };
     let bytes = (cache / streams.max(1)).clamp(BLOCK_BYTES.0, BLOCK_BYTES.1);

@@ -1,7 +1,7 @@
 //! The fourth stage: a place for every value.
 //!
 //! Views lie where their operand lies. A buffer is free again after the last kernel that reads it, and the next value
-//! that fits takes it.
+//! that fits takes it; a fused pass writes over what it reads for the last time, element for element.
 
 use std::collections::BTreeMap;
 
@@ -167,6 +167,24 @@ impl Placer<'_> {
         Place::Buffer(buffer)
     }
 
+    /// Whether it is settled already where a node lies.
+    pub(crate) fn has_place(&self, node: u32) -> bool {
+        self.places[node as usize].is_some()
+    }
+
+    /// Whether a kernel is the last that reads the buffer a node lies in.
+    pub(crate) fn ends_with(&self, node: u32, kernel: &Kernel) -> bool {
+        let memory = self.memory(node) as usize;
+        matches!(self.places[memory], Some(Place::Buffer(_)))
+            && self.last_use[memory] == self.kernel_of[kernel.nodes[0] as usize]
+    }
+
+    /// Writes a node that is computed now where another lay.
+    pub(crate) fn take_over(&mut self, node: u32, place: Place) -> Place {
+        self.places[node as usize] = Some(place);
+        place
+    }
+
     /// A node by itself.
     fn alone(&mut self, node: u32) -> Step {
         let inputs = self.selection.inputs(node);
@@ -183,6 +201,7 @@ impl Placer<'_> {
             true => Step::Fused(program::write(self, kernel)),
             false => self.alone(kernel.nodes[0]),
         };
+        ending[index as usize].retain(|buffer| !step.in_place(Place::Buffer(*buffer)));
         for &node in &kernel.nodes {
             if let Some(Place::Buffer(buffer)) = self.places[node as usize] {
                 ending[self.last_use[node as usize].max(index) as usize].push(buffer);

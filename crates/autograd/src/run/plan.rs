@@ -64,6 +64,8 @@ pub(crate) struct Store {
     pub(crate) place: Place,
     /// Whether it has one element for each row.
     pub(crate) of_rows: bool,
+    /// Whether an operand lies there until it is written, which the pass reads there.
+    pub(crate) in_place: bool,
 }
 
 /// Elements of a member joined to fewer, at the end of the pass.
@@ -218,6 +220,12 @@ impl Step {
                 fused.stores.iter().map(|store| (store.node, store.place)).chain(joined).collect()
             }
         }
+    }
+
+    /// Whether it writes over an operand that lay in a place.
+    pub(crate) fn in_place(&self, place: Place) -> bool {
+        let Step::Fused(fused) = self else { return false };
+        fused.stores.iter().any(|store| store.in_place && store.place == place)
     }
 }
 

@@ -48,7 +48,7 @@ pub struct PlannedKernel {
     /// The formulas that it reads by strides where their operands lie: none of them is computed.
     pub strided: Vec<String>,
     /// Where it writes: `buffer 0`, or `result 0` for what leaves with the results; `again` follows where the buffer held
-    /// another value before.
+    /// another value before, `in place` where the kernel itself reads that value, for the last time.
     pub writes: Vec<String>,
 }
 
@@ -203,7 +203,9 @@ fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step
         Step::Fused(fused) => {
             let read = fused.loads.iter().map(|load| load.volume).fold(0, usize::saturating_add);
             let joined = fused.joins.iter().map(|joined| volume(joined.node)).fold(0, usize::saturating_add);
-            let stored = fused.stores.iter().map(|store| volume(store.node)).fold(0, usize::saturating_add);
+            let stored =
+                fused.stores.iter().map(|store| volume(store.node).saturating_mul(1 + usize::from(store.in_place)));
+            let stored = stored.fold(0, usize::saturating_add);
             let flops = fused.members.iter().map(|&node| match steps.selection.tags[node as usize] {
                 Tag::Broadcast => 0,
                 Tag::Join(..) => fused.volume,
@@ -219,15 +221,16 @@ fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step
         shape: shapes[node as usize].clone(),
         flops,
         bytes: elements.saturating_mul(size_of::<T>()),
-        writes: step.written().into_iter().map(|(_, place)| written(place, used)).collect(),
+        writes: step.written().into_iter().map(|(_, place)| written(step, place, used)).collect(),
     }
 }
 
-/// A place in words.
-fn written(place: Place, used: &mut [bool]) -> String {
+/// Where a step writes, in words.
+fn written(step: &Step, place: Place, used: &mut [bool]) -> String {
     match place {
         Place::Tape(_) => "nothing".to_string(),
         Place::Result(i) => format!("result {i}"),
+        Place::Buffer(i) if step.in_place(place) => format!("buffer {i} in place"),
         Place::Buffer(i) => match std::mem::replace(&mut used[i as usize], true) {
             true => format!("buffer {i} again"),
             false => format!("buffer {i}"),

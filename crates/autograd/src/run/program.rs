@@ -33,8 +33,10 @@ pub(super) struct Writer<'p, 'a> {
     done: Vec<bool>,
     /// Where each member's value is in memory.
     values: Vec<Option<Source>>,
-    /// Which outside operand each load is, and against whose shape.
-    loaded: Vec<(u32, u32)>,
+    /// Which outside operand each load is, against whose shape, and how often it is still read.
+    loaded: Vec<(u32, u32, u32)>,
+    /// The loads in whose place stores are written.
+    ended: Vec<(u16, u16)>,
     free: Vec<u16>,
     /// The steps of the chain that is written.
     steps: Vec<(Action, Place)>,
@@ -69,7 +71,39 @@ pub(crate) fn write(placer: &mut Placer<'_>, kernel: &Kernel) -> Fused {
         }
     }
     debug_assert!(writer.done.iter().all(|&done| done), "members are in the order of the tape");
-    writer.fused
+    in_place(writer.fused, &writer.ended)
+}
+
+/// A program in which some loads are what lies in stores before they are written.
+fn in_place(mut fused: Fused, ended: &[(u16, u16)]) -> Fused {
+    if ended.is_empty() {
+        return fused;
+    }
+    let store_of = |load: u16| ended.iter().find(|ended| ended.0 == load).map(|ended| ended.1);
+    let left = |load: u16| load - ended.iter().filter(|ended| ended.0 < load).count() as u16;
+    let source = |source: &mut Source| {
+        if let Source::Load(load) = *source {
+            *source = store_of(load).map_or(Source::Load(left(load)), Source::Store);
+        }
+    };
+    for instruction in &mut fused.instructions {
+        match instruction {
+            Instruction::Row { sources, .. } => sources.iter_mut().for_each(source),
+            Instruction::Chain { chain, .. } => chain.replace(|place| match place {
+                Place::Input(load) => store_of(load).map_or(Place::Input(left(load)), Place::Output),
+                Place::Number(load) => Place::Number(left(load)),
+                other => other,
+            }),
+            Instruction::RowWise { source: from, .. }
+            | Instruction::Rows { source: from, .. }
+            | Instruction::Spread { source: from, .. }
+            | Instruction::Join { source: from, .. } => source(from),
+        }
+    }
+    fused.fills.iter_mut().for_each(|fill| fill.0 = left(fill.0));
+    let mut load = 0..;
+    fused.loads.retain(|_| load.next().is_none_or(|load| store_of(load).is_none()));
+    fused
 }
 
 impl<'p, 'a> Writer<'p, 'a> {
@@ -91,6 +125,7 @@ impl<'p, 'a> Writer<'p, 'a> {
             done: vec![false; count],
             values: vec![None; count],
             loaded: Vec::new(),
+            ended: Vec::new(),
             free: Vec::new(),
             steps: Vec::new(),
             tile: None,
@@ -190,14 +225,15 @@ impl<'p, 'a> Writer<'p, 'a> {
     /// The load of an outside operand that a member reads, perhaps a new one.
     fn load_of(&mut self, operand: u32, against: u32, reader: usize) -> u16 {
         let shape = |node: u32| &self.placer.selection.shapes[node as usize];
-        let is = |&(loaded, other): &(u32, u32)| loaded == operand && shape(other) == shape(against);
+        let is = |&(loaded, other, _): &(u32, u32, u32)| loaded == operand && shape(other) == shape(against);
         if let Some(load) = self.loaded.iter().position(is) {
+            self.loaded[load].2 += 1;
             return load as u16;
         }
         let of_rows = self.reads_rows(self.kernel.nodes[reader]);
         let (offset, pattern) = self.pattern(operand, against, of_rows);
         let place = self.placer.place(operand);
-        self.loaded.push((operand, against));
+        self.loaded.push((operand, against, 1));
         self.fused.loads.push(Load { place, offset, volume: self.volume(operand), pattern, of_rows });
         self.fused.loads.len() as u16 - 1
     }
@@ -306,12 +342,33 @@ impl<'p, 'a> Writer<'p, 'a> {
         }
     }
 
-    /// A place for a member that leaves the pass.
+    /// A place for a member that leaves the pass: where an operand lay that is read for the last time, if there is one.
     fn store(&mut self, node: u32) -> u16 {
-        let place = self.placer.take(node);
         let of_rows = self.is_of_rows(node);
-        self.fused.stores.push(Store { node, place, of_rows });
+        let ended = if of_rows { None } else { self.ended_load().filter(|_| !self.placer.has_place(node)) };
+        let place = match ended {
+            Some(load) => {
+                self.ended.push((load, self.fused.stores.len() as u16));
+                self.placer.take_over(node, self.fused.loads[load as usize].place)
+            }
+            None => self.placer.take(node),
+        };
+        self.fused.stores.push(Store { node, place, of_rows, in_place: ended.is_some() });
         self.fused.stores.len() as u16 - 1
+    }
+
+    /// A load that nobody reads any more, here or later, and whose memory no other load shares.
+    fn ended_load(&self) -> Option<u16> {
+        let loads = &self.fused.loads;
+        let ended = |&i: &usize| {
+            let (load, (operand, _, reads)) = (&loads[i], self.loaded[i]);
+            let shared = || loads.iter().filter(|other| other.place == load.place).count() > 1;
+            let whole = load.pattern == Pattern::Direct && !load.of_rows && load.offset == 0;
+            reads == 0 && whole && self.placer.ends_with(operand, self.kernel) && !shared()
+        };
+        let is_new = |&i: &usize| self.ended.iter().all(|ended| usize::from(ended.0) != i);
+        let separate = self.placer.selection.options.separate;
+        (0..loads.len()).filter(|_| !separate).filter(is_new).find(ended).map(|load| load as u16)
     }
 
     /// A place for a member that is joined.
@@ -382,7 +439,13 @@ impl<'p, 'a> Writer<'p, 'a> {
     fn finish(&mut self, position: usize) {
         self.done[position] = true;
         for operand in self.operands[position].clone() {
-            let Operand::Member(read) = operand else { continue };
+            let read = match operand {
+                Operand::Member(read) => read,
+                Operand::Load(load) => {
+                    self.loaded[load as usize].2 -= 1;
+                    continue;
+                }
+            };
             if !self.is_spread(read, position) {
                 self.read_once(read);
                 continue;

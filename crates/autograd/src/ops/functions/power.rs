@@ -10,7 +10,7 @@ use crate::tape::var::Var;
 row! {
     Square(x) = "{0}^2", square;
     value: x * x;
-    pullback(y, g): [g.scaled(x.constant(2.0) * x)];
+    pullback(y, g): [x.constant(2.0) * g.scaled(x)];
     derivatives: ["2 x"];
     domain: [(-3.0, 3.0)];
     kinks: [];
