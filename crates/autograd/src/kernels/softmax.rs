@@ -39,11 +39,34 @@ impl<T: Real> LaneKernel<T> for Softmax<'_, T> {
                     y.iter_mut().for_each(|y| *y = *y * scale);
                 }
             } else {
-                for y in output.chunks_exact_mut(n) {
-                    let shift = sum_of_exp::<T, L, FMA>(y, T::ZERO).ln_lane::<FMA>();
-                    y.iter_mut().for_each(|y| *y = *y - shift);
-                }
+                normalise_logarithms::<T, L, FMA>(output, n);
             }
+        }
+    }
+}
+
+/// Elements of rows whose exponentials, and then the logarithms of whose sums, are taken over all rows at once.
+const SHORT: usize = 512;
+
+/// Subtracts from each row of `n` the logarithm of the sum of its exponentials.
+#[inline(always)]
+fn normalise_logarithms<T: Real, L: Lanes<Scalar = T>, const FMA: bool>(rows: &mut [T], n: usize) {
+    if n > SHORT / 2 {
+        for row in rows.chunks_exact_mut(n) {
+            let shift = sum_of_exp::<T, L, FMA>(row, T::ZERO).ln_lane::<FMA>();
+            row.iter_mut().for_each(|y| *y = *y - shift);
+        }
+        return;
+    }
+    let (mut powers, mut shifts) = ([T::ZERO; SHORT], [T::ZERO; SHORT]);
+    for rows in rows.chunks_mut(SHORT / n * n) {
+        let (powers, shifts) = (&mut powers[..rows.len()], &mut shifts[..rows.len() / n]);
+        powers.iter_mut().zip(&*rows).for_each(|(power, &y)| *power = y.exp_lane::<FMA>());
+        let sums = powers.chunks_exact(n).map(|row| contiguous::<T, L, Sum>(row));
+        shifts.iter_mut().zip(sums).for_each(|(shift, sum)| *shift = sum);
+        shifts.iter_mut().for_each(|shift| *shift = shift.ln_lane::<FMA>());
+        for (row, &shift) in rows.chunks_exact_mut(n).zip(&*shifts) {
+            row.iter_mut().for_each(|y| *y = *y - shift);
         }
     }
 }
