@@ -1,7 +1,7 @@
 //! What a pass writes where it read an operand for the last time: which values lie so, and that no bit changes.
 
 use wengert_autograd::kernels::pool;
-use wengert_autograd::{Result, Tape, Tensor, Var};
+use wengert_autograd::{PlannedKernel, Result, Tape, Tensor, Var};
 
 /// Elements between -2 and 2, in both signs.
 fn elements(shape: [usize; 2], seed: usize) -> Tensor<f64> {
@@ -141,6 +141,117 @@ fn no_bit_changes() -> Result<()> {
                 let same = run(false, threads)?;
                 let count = if name == "a sum beside" { 1 } else { same.len() };
                 assert_eq!(same[..count], alone[..count], "{name} of {shape:?} on {threads} threads");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The gradient of a weight that several steps share.
+fn shared<'t>(tape: &'t Tape<f64>, steps: usize, [m, k, n]: [usize; 3]) -> [Var<'t, f64>; 3] {
+    let (w, mut x) = (tape.input(elements([k, n], 1)), tape.input(elements([m, k], 2)));
+    let first = x;
+    let mut loss = tape.scalar(0.0);
+    for _ in 0..steps {
+        let y = x.matmul(w).tanh();
+        loss = loss + y.sum();
+        x = x * 0.5 + y.mean_axes(&[1], true);
+    }
+    let [by_w, by_x] = loss.grad([w, first]);
+    [loss, by_w, by_x]
+}
+
+#[test]
+fn products_are_added_where_the_first_lies() -> Result<()> {
+    let tape = Tape::<f64>::new();
+    let [_, by_w, _] = shared(&tape, 5, [6, 20, 30]);
+    let plan = tape.plan([by_w])?;
+    let sums =
+        |kernel: &&wengert_autograd::PlannedKernel| kernel.formulas.len() == 2 && kernel.formulas[0].contains("matmul");
+    let sums: Vec<_> = plan.kernels().iter().filter(sums).collect();
+    assert_eq!(sums.len(), 4);
+    // All of them in the result itself.
+    assert!(sums.iter().all(|kernel| kernel.writes == ["result 0 in place"]), "{plan}");
+    let own = |kernel: &&PlannedKernel| kernel.shape == sums[0].shape;
+    assert!(plan.kernels().iter().filter(own).all(|kernel| kernel.writes[0].starts_with("result 0")), "{plan}");
+    assert_eq!((sums[0].flops, sums[0].bytes), (2 * 20 * 6 * 30 + 20 * 30, 8 * (20 * 6 + 6 * 30 + 2 * 20 * 30)));
+    // As an operand of something else they lie in a buffer.
+    let places: Vec<String> =
+        tape.plan([by_w.cumsum(0)])?.kernels().iter().flat_map(|kernel| kernel.writes.clone()).collect();
+    let in_place = |text: &&String| text.starts_with("buffer") && text.ends_with(" in place");
+    assert!(places.iter().filter(in_place).count() >= 4, "{places:?}");
+    Ok(())
+}
+
+#[test]
+fn products_that_are_read_again_stay() -> Result<()> {
+    let count = |f: Formula| -> Result<usize> {
+        let tape = Tape::inference();
+        let outputs = f(tape.input(elements([8, 8], 1)), tape.input(elements([8, 8], 2)));
+        let plan = match outputs[..] {
+            [y] => tape.plan([y])?,
+            [y, z] => tape.plan([y, z])?,
+            _ => unreachable!("formulas of one or two results"),
+        };
+        Ok(plan
+            .kernels()
+            .iter()
+            .filter(|kernel| kernel.formulas.len() == 2 && kernel.formulas[0].contains("matmul"))
+            .count())
+    };
+    assert_eq!(count(|x, y| vec![x.matmul(y) + y.matmul(x)])?, 1);
+    // A product that is asked for, or read by something else; a sum with what is no product; two sums.
+    assert_eq!(
+        count(|x, y| {
+            let p = x.matmul(y);
+            vec![p + y.matmul(x), p]
+        })?,
+        0
+    );
+    assert_eq!(
+        count(|x, y| {
+            let p = x.matmul(y);
+            vec![(p + y.matmul(x)) * p]
+        })?,
+        0
+    );
+    assert_eq!(
+        count(|x, y| {
+            let p = x.matmul(y);
+            vec![p + p]
+        })?,
+        0
+    );
+    assert_eq!(count(|x, y| vec![x.matmul(y) + x])?, 0);
+    assert_eq!(count(|x, y| vec![(x.matmul(y) + y.matmul(x)) + (x.matmul(x) + y.matmul(y))])?, 2);
+    // Rows of one number each, repeated.
+    assert_eq!(count(|x, y| vec![x.matmul(y) + y.narrow(1, 0, 1).matmul(x.narrow(0, 0, 1).narrow(1, 0, 1))])?, 0);
+    Ok(())
+}
+
+#[test]
+fn no_bit_of_a_sum_of_products_changes() -> Result<()> {
+    // Longer sums are added in parts, which would round otherwise: those products stay by themselves.
+    for m in [1, 2, 5, 40, 255, 256, 257, 600] {
+        for (k, n) in [(1, 1), (3, 4), (20, 33)] {
+            for steps in [1, 2, 5] {
+                let run = |separate: bool, threads: usize| -> Result<Vec<Vec<u64>>> {
+                    pool::set_threads(threads);
+                    let tape = Tape::new();
+                    tape.without(separate, false);
+                    let [_, by_w, by_x] = shared(&tape, steps, [m, k, n]);
+                    let values = tape.eval_all(&[by_w.exp(), by_x]);
+                    pool::set_threads(0);
+                    Ok(values?.iter().map(|value| value.as_slice().iter().map(|x| x.to_bits()).collect()).collect())
+                };
+                let alone = run(true, 1)?;
+                for threads in [1, 3] {
+                    assert_eq!(
+                        run(false, threads)?,
+                        alone,
+                        "{steps} steps of [{m}, {k}] by [{k}, {n}], {threads} threads"
+                    );
+                }
             }
         }
     }

@@ -49,8 +49,9 @@ impl std::fmt::Display for TooShort {
 
 impl std::error::Error for TooShort {}
 
-/// How many steps of the sum a tile takes before it adds to the output: a panel of so many rows stays near the core.
-const DEPTH: usize = 256;
+/// How many steps of the sum a tile takes before it adds to the output: a panel of so many rows stays near the core. A
+/// longer sum is added to the output in parts.
+pub const DEPTH: usize = 256;
 
 /// The bytes of a panel: `DEPTH` rows of 4 registers of 64 bytes.
 const PANEL: usize = DEPTH * 256;

@@ -69,7 +69,7 @@ fn repeated<'a, T: Element>(
     batch: &[usize],
     (a, a_view): (Operand<'a, T>, View<'a, T>),
     (b, b_view): (Operand<'a, T>, View<'a, T>),
-    output: &mut [T],
+    (output, add): (&mut [T], bool),
 ) -> Result<()> {
     let strides = |operand: Operand<'_, T>, size: usize| repeated_strides(operand.shape, batch, size);
     let (a_strides, b_strides) = (strides(a, m * k), strides(b, k * n));
@@ -79,7 +79,7 @@ fn repeated<'a, T: Element>(
         let (Some(out), Ok(())) = (results.next(), done) else { return };
         let a_view = View { data: &a.values[a_start..], ..a_view };
         let b_view = View { data: &b.values[b_start..], ..b_view };
-        done = gemm::matmul([m, n, k], a_view, b_view, out, false);
+        done = gemm::matmul([m, n, k], a_view, b_view, out, add);
     });
     finish(done)
 }
@@ -145,9 +145,16 @@ impl<T: Element> Op<T> for MatMul {
         };
         let count = batch.iter().product();
         if let (Some(a_step), Some(b_step)) = (even(a, m * k), even(b, k * n)) {
-            return finish(gemm::matmul_batch(count, [m, n, k], (a_view, a_step), (b_view, b_step), output, false));
+            return finish(gemm::matmul_batch(
+                count,
+                [m, n, k],
+                (a_view, a_step),
+                (b_view, b_step),
+                output,
+                context.add,
+            ));
         }
-        repeated([m, n, k], batch, (a, a_view), (b, b_view), output)
+        repeated([m, n, k], batch, (a, a_view), (b, b_view), (output, context.add))
     }
 
     fn flops(&self, inputs: &[&Shape], output: &Shape) -> usize {
@@ -177,6 +184,10 @@ impl<T: Element> Op<T> for MatMul {
 
     fn reads_through(&self, operand: usize) -> bool {
         self.through[operand]
+    }
+
+    fn adds(&self, inputs: &[&Shape]) -> bool {
+        sides(inputs[0], self.reads_transposed()[0]).1 <= gemm::DEPTH
     }
 }
 

@@ -225,7 +225,7 @@ impl<T: Element> Run<'_, T> {
     #[inline]
     pub(super) fn run_step(&self, step: usize, memory: &mut Memory<T>) -> Result<()> {
         match &self.steps.steps[step] {
-            Step::Op { node, inputs, output } => self.run_op(*node, inputs, *output, memory),
+            Step::Op { node, inputs, output, sum } => self.run_op((*node, inputs), (*output, sum.is_some()), memory),
             Step::Copy { node, from: (place, offset), axes: (lengths, strides), output } => {
                 let mut storage = memory.take(*output);
                 let to = &mut storage.make_mut()[..self.steps.selection.shapes[*node as usize].volume()];
@@ -264,22 +264,27 @@ impl<T: Element> Run<'_, T> {
         self.leaves[leaf as usize]
     }
 
-    fn run_op(&self, node: u32, inputs: &[(u32, Place)], output: Place, memory: &mut Memory<T>) -> Result<()> {
+    fn run_op(
+        &self,
+        (node, inputs): (u32, &[(u32, Place)]),
+        (output, add): (Place, bool),
+        memory: &mut Memory<T>,
+    ) -> Result<()> {
         let mut storage = memory.take(output);
         let out = &mut storage.make_mut()[..self.steps.selection.shapes[node as usize].volume()];
         let values = |&(input, place): &(u32, Place)| (input, self.values(input, place, memory));
-        let done = self.run_kernel(node, inputs.iter().map(values), out);
+        let done = self.run_kernel(node, inputs.iter().map(values), (out, add));
         memory.put(output, storage);
         done
     }
 
-    /// Runs an op by its own kernel, on the values of its inputs.
+    /// Runs an op by its own kernel, on the values of its inputs, and adds to what lies in the output if that is said.
     #[inline]
     pub(super) fn run_kernel<'m>(
         &'m self,
         node: u32,
         inputs: impl Iterator<Item = (u32, &'m [T])>,
-        output: &mut [T],
+        (output, add): (&mut [T], bool),
     ) -> Result<()> {
         let id = self.ids[node as usize];
         let Kind::Op(op) = &self.tape.nodes[id as usize].kind else { return Ok(()) };
@@ -288,7 +293,7 @@ impl<T: Element> Run<'_, T> {
         for (input, values) in inputs {
             operands.push(Operand { values, indices: self.indices(input), shape: &shapes[input as usize] });
         }
-        match op.run(&operands, output, &Context { seed: self.seed, shape: &shapes[node as usize] }) {
+        match op.run(&operands, output, &Context { seed: self.seed, shape: &shapes[node as usize], add }) {
             Ok(()) if !self.check_finite => Ok(()),
             Ok(()) => self.check(id, output),
             Err(error) => Err(self.blame(error.op(op.name()), id)),

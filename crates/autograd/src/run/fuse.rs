@@ -196,7 +196,8 @@ impl Fuser<'_> {
         let read = operands.len();
         operands.extend(selection.waits_for(node).filter_map(runs));
         let tag = selection.tags[node as usize];
-        if can_fuse(tag) && !selection.options.separate && self.joins_in_blocks(node) {
+        let alone = selection.options.separate || simplified.added[node as usize].is_some();
+        if can_fuse(tag) && !alone && self.joins_in_blocks(node) {
             if row_of(selection, simplified, node).is_some() {
                 self.extents[node as usize].form.whole = Some(simplified.replaced[selection.inputs(node)[0] as usize]);
             }
@@ -252,7 +253,8 @@ impl Fuser<'_> {
         let (tag, operand) = (selection.tags[node as usize], selection.tags[memory as usize]);
         let shape = |node: u32| &selection.shapes[node as usize];
         // Of what is read by strides, elements at other places are needed.
-        if !simplified.runs(selection, memory) || simplified.layouts[input as usize].is_some() {
+        let elsewhere = simplified.layouts[input as usize].is_some() || simplified.added[memory as usize].is_some();
+        if !simplified.runs(selection, memory) || elsewhere {
             return None;
         }
         let row = match row_of(selection, simplified, memory) {

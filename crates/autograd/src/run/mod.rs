@@ -17,6 +17,7 @@ mod recompute;
 mod select;
 mod simplify;
 mod strides;
+mod sums;
 mod trace;
 
 use std::rc::Rc;

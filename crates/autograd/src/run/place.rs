@@ -12,6 +12,7 @@ use super::plan::{Place, Step, Steps};
 use super::program;
 use super::select::{Selection, Tag};
 use super::simplify::Simplified;
+use super::sums::Added;
 
 /// A kernel before it knows where its operands lie: one op, or the members of a group in order.
 pub(crate) struct Kernel {
@@ -63,8 +64,11 @@ pub(crate) fn plan(selection: &Selection) -> Steps {
 impl Placer<'_> {
     /// The kernels in the order of their times.
     fn order(&mut self) -> Vec<Kernel> {
-        let runs = |&node: &u32| self.simplified.runs(self.selection, node);
-        let mut nodes: Vec<u32> = (0..self.selection.len() as u32).filter(runs).collect();
+        let mut runs: Vec<bool> =
+            (0..self.selection.len() as u32).map(|node| self.simplified.runs(self.selection, node)).collect();
+        // A product that is added to what is there runs with its sum.
+        self.simplified.added.iter().flatten().for_each(|added| runs[added.product as usize] = false);
+        let mut nodes: Vec<u32> = (0..self.selection.len() as u32).filter(|&node| runs[node as usize]).collect();
         let key = |&node: &u32| (self.groups.times[node as usize], self.groups.of[node as usize], node);
         nodes.sort_unstable_by_key(key);
         let mut kernels: Vec<Kernel> = Vec::new();
@@ -77,10 +81,14 @@ impl Placer<'_> {
                     kernel.fused = true;
                 }
             } else {
-                kernels.push(Kernel { nodes: SmallVec::from_slice(&[node]), fused: is_elementwise(tag) });
+                let added = self.simplified.added[node as usize].map(|added| added.product);
+                let nodes = added.into_iter().chain([node]).collect();
+                kernels.push(Kernel { nodes, fused: is_elementwise(tag) && added.is_none() });
+            }
+            for &node in kernels.last().iter().flat_map(|kernel| &kernel.nodes) {
+                self.kernel_of[node as usize] = kernels.len() as u32 - 1;
             }
             group = self.groups.of[node as usize];
-            self.kernel_of[node as usize] = kernels.len() as u32 - 1;
         }
         kernels
     }
@@ -124,7 +132,14 @@ impl Placer<'_> {
         let all: Vec<u32> = asked.into_iter().chain(kept).chain(returned).collect();
         for node in all {
             if self.places[node as usize].is_none() {
-                self.places[node as usize] = Some(Place::Result(self.results.len() as u32));
+                let place = Place::Result(self.results.len() as u32);
+                self.places[node as usize] = Some(place);
+                // A sum is made there from the first product on.
+                let mut made = node;
+                while let Some(Added { to, .. }) = self.simplified.added[made as usize] {
+                    self.places[to as usize] = Some(place);
+                    made = to;
+                }
                 self.results.push((node, self.selection.shapes[node as usize].volume()));
             }
         }
@@ -185,21 +200,27 @@ impl Placer<'_> {
         place
     }
 
-    /// A node by itself.
-    fn alone(&mut self, node: u32) -> Step {
+    /// A node by itself, or a product with the sum that it is added to.
+    fn alone(&mut self, kernel: &Kernel) -> Step {
+        let (node, sum) = (kernel.nodes[0], kernel.nodes.get(1).copied());
         let inputs = self.selection.inputs(node);
         if let Some(layout) = self.simplified.lying(self.selection, node) {
             let axes = layout.merged(&self.selection.shapes[node as usize]);
             return Step::Copy { node, from: (self.place(inputs[0]), layout.offset), axes, output: self.take(node) };
         }
         let inputs = inputs.iter().map(|&input| (input, self.place(input))).collect();
-        Step::Op { node, inputs, output: self.take(node) }
+        let to = sum.and_then(|sum| self.simplified.added[sum as usize]).map(|added| self.place(added.to));
+        let output = match (sum, to) {
+            (Some(sum), Some(to)) => self.take_over(sum, to),
+            _ => self.take(node),
+        };
+        Step::Op { node, inputs, output, sum }
     }
 
     fn step(&mut self, index: u32, kernel: &Kernel, ending: &mut [SmallVec<[u32; 2]>]) -> Step {
         let step = match kernel.fused {
             true => Step::Fused(program::write(self, kernel)),
-            false => self.alone(kernel.nodes[0]),
+            false => self.alone(kernel),
         };
         ending[index as usize].retain(|buffer| !step.in_place(Place::Buffer(*buffer)));
         for &node in &kernel.nodes {

@@ -24,8 +24,8 @@ pub(crate) enum Place {
 /// One kernel.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// An op by its own kernel.
-    Op { node: u32, inputs: SmallVec<[(u32, Place); 4]>, output: Place },
+    /// An op by its own kernel. With a sum, what it computes is added to what lies in the output, and that node is made.
+    Op { node: u32, inputs: SmallVec<[(u32, Place); 4]>, output: Place, sum: Option<u32> },
     /// A node that is some elements of a place, of which the first lies so far from its start: the lengths of the axes and
     /// the strides, merged.
     Copy { node: u32, from: (Place, usize), axes: (Axes, Axes), output: Place },
@@ -212,9 +212,8 @@ impl Step {
     /// The nodes whose values it leaves in memory, and where.
     pub(crate) fn written(&self) -> SmallVec<[(u32, Place); 4]> {
         match self {
-            Step::Op { node, output, .. } | Step::Copy { node, output, .. } => {
-                SmallVec::from_slice(&[(*node, *output)])
-            }
+            Step::Op { node, output, sum, .. } => SmallVec::from_slice(&[(sum.unwrap_or(*node), *output)]),
+            Step::Copy { node, output, .. } => SmallVec::from_slice(&[(*node, *output)]),
             Step::Fused(fused) => {
                 let joined = fused.joins.iter().map(|joined| (joined.node, joined.place));
                 fused.stores.iter().map(|store| (store.node, store.place)).chain(joined).collect()
@@ -224,8 +223,11 @@ impl Step {
 
     /// Whether it writes over an operand that lay in a place.
     pub(crate) fn in_place(&self, place: Place) -> bool {
-        let Step::Fused(fused) = self else { return false };
-        fused.stores.iter().any(|store| store.in_place && store.place == place)
+        match self {
+            Step::Op { output, sum, .. } => sum.is_some() && *output == place,
+            Step::Copy { .. } => false,
+            Step::Fused(fused) => fused.stores.iter().any(|store| store.in_place && store.place == place),
+        }
     }
 }
 

@@ -153,7 +153,8 @@ impl PlannedKernel {
 /// The nodes that a step computes.
 fn nodes_of(step: &Step) -> Vec<u32> {
     match step {
-        Step::Op { node, .. } | Step::Copy { node, .. } => vec![*node],
+        Step::Op { node, sum, .. } => [*node].into_iter().chain(*sum).collect(),
+        Step::Copy { node, .. } => vec![*node],
         Step::Fused(fused) => fused.members.clone(),
     }
 }
@@ -191,14 +192,15 @@ fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step
     let volume = |node: u32| shapes[node as usize].volume();
     let (node, flops, elements) = match step {
         Step::Copy { node, .. } => (*node, 0, volume(*node).saturating_mul(2)),
-        Step::Op { node, inputs, .. } => {
+        Step::Op { node, inputs, sum, .. } => {
             let inputs: Vec<&Shape> = inputs.iter().map(|input| &shapes[input.0 as usize]).collect();
             let flops = match &tape.nodes[ids[*node as usize] as usize].kind {
                 Kind::Op(op) => op.flops(&inputs, &shapes[*node as usize]),
                 _ => 0,
             };
             let read = inputs.iter().map(|shape| shape.volume()).fold(0, usize::saturating_add);
-            (*node, flops, read.saturating_add(volume(*node)))
+            let added = sum.map_or(0, volume);
+            (*node, flops.saturating_add(added), read.saturating_add(volume(*node)).saturating_add(added))
         }
         Step::Fused(fused) => {
             let read = fused.loads.iter().map(|load| load.volume).fold(0, usize::saturating_add);
@@ -229,6 +231,7 @@ fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step
 fn written(step: &Step, place: Place, used: &mut [bool]) -> String {
     match place {
         Place::Tape(_) => "nothing".to_string(),
+        Place::Result(i) if step.in_place(place) => format!("result {i} in place"),
         Place::Result(i) => format!("result {i}"),
         Place::Buffer(i) if step.in_place(place) => format!("buffer {i} in place"),
         Place::Buffer(i) => match std::mem::replace(&mut used[i as usize], true) {

@@ -38,6 +38,8 @@ pub(crate) enum Tag {
     RowWise(u32),
     /// The input so many times: the sum of the input repeated, over the axes along which it was.
     Times(u32),
+    /// An op run by its own kernel, which can add its output to what lies there.
+    Adding,
     /// Any other op: run by its own kernel.
     Op,
 }
@@ -186,11 +188,19 @@ fn tag_of<T: Element>(tape: &Inner<T>, id: u32, options: Options) -> Tag {
             None => {
                 let times = times(tape, node).filter(|_| !options.literal);
                 let row_wise = || row_wise(&node.shape, &**op);
-                times.map(Tag::Times).or_else(|| join_of(tape, id, &**op)).or_else(row_wise).unwrap_or(Tag::Op)
+                let alone = || if adds(tape, node, &**op, options) { Tag::Adding } else { Tag::Op };
+                times.map(Tag::Times).or_else(|| join_of(tape, id, &**op)).or_else(row_wise).unwrap_or_else(alone)
             }
         },
         _ => Tag::Value,
     }
+}
+
+/// Whether the kernel of an op can add to what lies in its output.
+fn adds<T: Element>(tape: &Inner<T>, node: &Node<T>, op: &dyn Op<T>, options: Options) -> bool {
+    let shapes: SmallVec<[&Shape; 4]> =
+        read_by(tape, node, options).map(|input| &tape.nodes[input as usize].shape).collect();
+    op.adds(&shapes)
 }
 
 /// Where the elements of a node lie in its operand, and whether they are all that the operand has.

@@ -7,6 +7,7 @@ use std::any::TypeId;
 
 use super::select::{Number, Selection, Tag};
 use super::strides;
+use super::sums::{self, Added};
 use crate::ops::{
     Abs, Ceil, Difference, Floor, Maximum, Minimum, Negate, Product, Quotient, Relu, Round, Scaled, Select, Sign, Sum2,
 };
@@ -50,12 +51,14 @@ pub(crate) fn rules() -> [(TypeId, Why); 18] {
 }
 
 /// What each node is replaced by: itself, or an earlier node of the same shape and value; which nodes are still needed
-/// then; and where those lie that are read by strides in the memory of another.
+/// then; where those lie that are read by strides in the memory of another; and which sums are made in place.
 #[derive(Debug)]
 pub(crate) struct Simplified {
     pub(crate) replaced: Vec<u32>,
     pub(crate) needed: Vec<bool>,
     pub(crate) layouts: Vec<Option<Layout>>,
+    /// The sums that are made where an operand lies.
+    pub(crate) added: Vec<Option<Added>>,
 }
 
 impl Simplified {
@@ -82,7 +85,8 @@ impl Simplified {
         }
         let needed = needed(selection, &replaced);
         let layouts = strides::layouts(selection, &replaced, &needed);
-        Simplified { replaced, needed, layouts }
+        let added = sums::added(selection, &replaced, &needed);
+        Simplified { replaced, needed, layouts, added }
     }
 
     /// Whether a kernel computes a node.

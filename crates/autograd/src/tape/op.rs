@@ -90,6 +90,12 @@ pub(crate) trait Op<T: Element>: Identity + Debug {
         output.volume()
     }
 
+    /// Whether the kernel can add its output to what lies there ([`Context::add`]), each element by one addition; given the
+    /// shapes of what it reads.
+    fn adds(&self, _inputs: &[&Shape]) -> bool {
+        false
+    }
+
     /// Whether the kernel is given, in place of this operand, the operand's own first operand: for an op that reads
     /// through a transposition instead of having it computed. Shapes and pullbacks still see the operand itself.
     fn reads_through(&self, _operand: usize) -> bool {
@@ -155,6 +161,8 @@ pub(crate) struct Context<'a> {
     pub seed: u64,
     /// The shape of the output.
     pub shape: &'a Shape,
+    /// Whether the output is added to what lies there. Only where the op says that it can.
+    pub add: bool,
 }
 
 /// What a pullback is given.
