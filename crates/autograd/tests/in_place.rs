@@ -154,7 +154,7 @@ fn shared<'t>(tape: &'t Tape<f64>, steps: usize, [m, k, n]: [usize; 3]) -> [Var<
     let mut loss = tape.scalar(0.0);
     for _ in 0..steps {
         let y = x.matmul(w).tanh();
-        loss = loss + y.sum();
+        loss += y.sum();
         x = x * 0.5 + y.mean_axes(&[1], true);
     }
     let [by_w, by_x] = loss.grad([w, first]);
