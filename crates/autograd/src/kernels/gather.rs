@@ -1,25 +1,86 @@
 //! Copies between layouts.
 
 use super::dispatch::{self, Kernel};
+use super::pool;
 
-/// Copies the elements of a strided view into row-major order.
-pub fn strided<T: Copy>(input: &[T], shape: &[usize], strides: &[usize], offset: usize, output: &mut [T]) {
-    let Some((&n, outer)) = shape.split_last() else {
-        output[0] = input[offset];
-        return;
-    };
-    if n == 0 || output.is_empty() {
+/// Elements from which on a copy runs on several threads.
+const PARALLEL: usize = 1 << 16;
+
+/// Copies the elements that lie so far apart along the axes of the output, in row-major order. No axes stand for one element.
+pub fn copy<T: Copy + Send + Sync>(input: &[T], lengths: &[usize], strides: &[usize], output: &mut [T]) {
+    let Some((&first, rest)) = lengths.split_first() else { return output.fill(input[0]) };
+    let each: usize = rest.iter().product();
+    if output.is_empty() {
         return;
     }
-    let stride = strides[outer.len()];
-    let mut position = smallvec::SmallVec::<[usize; 8]>::from_elem(0, outer.len());
-    let mut at = [offset];
-    for row in output.chunks_exact_mut(n) {
-        match stride {
-            1 => copy_run(&input[at[0]..at[0] + n], row),
-            _ => row.iter_mut().enumerate().for_each(|(i, to)| *to = input[at[0] + i * stride]),
+    let rows = match output.len() {
+        ..PARALLEL => first,
+        _ => (PARALLEL / 4).div_ceil(each).next_multiple_of(SQUARE),
+    };
+    pool::split(output, rows * each, |start, output| {
+        let (mut own, input) = (Lengths::from_slice(lengths), &input[start / each * strides[0]..]);
+        own[0] = output.len() / each;
+        match own.iter().zip(strides).position(|(&length, &stride)| length >= SQUARE && stride == 1) {
+            Some(axis) if axis + 1 < own.len() && own[own.len() - 1] >= SQUARE => {
+                dispatch::run(Turned { input, lengths: &own, strides, axis, output });
+            }
+            _ => repeat(input, &own, strides, 0, output),
         }
-        advance(&mut position, outer, [strides], &mut at);
+    });
+}
+
+type Lengths = smallvec::SmallVec<[usize; 8]>;
+
+/// The sides of a square that is turned at once: what is read are whole lines, and what is written.
+const SQUARE: usize = 16;
+
+/// Neighbours along one axis of the input become neighbours along another: `axis` and the last one.
+struct Turned<'a, T> {
+    input: &'a [T],
+    lengths: &'a [usize],
+    strides: &'a [usize],
+    axis: usize,
+    output: &'a mut [T],
+}
+
+impl<T: Copy> Kernel for Turned<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<const FMA: bool>(self) {
+        let Turned { input, lengths, strides, axis, output } = self;
+        let last = lengths.len() - 1;
+        let apart: Lengths = (0..lengths.len()).map(|axis| lengths[axis + 1..].iter().product()).collect();
+        let others =
+            |of: &[usize]| (0..last).filter(|&other| other != axis).map(|other| of[other]).collect::<Lengths>();
+        walk(&others(lengths), [&others(strides), &others(&apart)], |[from, to]| {
+            let (rows, columns) = ((lengths[axis], apart[axis]), (lengths[last], strides[last]));
+            turn(&input[from..], rows, columns, &mut output[to..]);
+        });
+    }
+}
+
+/// Writes rows so far apart, of elements so far apart; the rows' first elements lie side by side.
+#[inline(always)]
+fn turn<T: Copy>(input: &[T], (rows, apart): (usize, usize), (columns, stride): (usize, usize), output: &mut [T]) {
+    // Many lines at a time, so that memory is asked for all of them before the first is waited for.
+    let mut lines = [[input[0]; SQUARE]; 4 * SQUARE];
+    for row in (0..rows).step_by(SQUARE) {
+        let high = (rows - row).min(SQUARE);
+        for column in (0..columns).step_by(lines.len()) {
+            let wide = (columns - column).min(lines.len());
+            for (k, line) in lines.iter_mut().enumerate().take(wide) {
+                let from = &input[(column + k) * stride + row..];
+                match high {
+                    SQUARE => line.copy_from_slice(&from[..SQUARE]),
+                    _ => line[..high].copy_from_slice(&from[..high]),
+                }
+            }
+            for k in 0..high {
+                let to = &mut output[(row + k) * apart + column..][..wide];
+                to.iter_mut().zip(&lines).for_each(|(to, line)| *to = line[k]);
+            }
+        }
     }
 }
 
@@ -229,7 +290,7 @@ mod tests {
                     assert_eq!(output, all[start..end], "{n} elements, {stride} apart, from {start}");
                 }
                 let mut output = vec![0; outer * n];
-                strided(&input[1..], &[outer, n], &[apart, stride], 0, &mut output);
+                copy(&input[1..], &[outer, n], &[apart, stride], &mut output);
                 assert!(output.iter().zip(&all).all(|(a, b)| *a == b + 1));
             }
             let mut output = vec![0; 2 * n];
@@ -238,7 +299,28 @@ mod tests {
             assert!(output.iter().copied().eq((1..=n).chain(n + 2..2 * n + 2)), "{n} of each row");
         }
         let mut one = [0];
+        copy(&[9, 8], &[], &[], &mut one);
+        assert_eq!(one, [9]);
         repeat(&[7, 8], &[], &[], 0, &mut one);
         assert_eq!(one, [7]);
+    }
+    #[test]
+    fn axes_in_any_order_are_copied() {
+        for [a, b, c] in [[1, 1, 1], [2, 3, 5], [16, 16, 16], [17, 5, 33], [40, 1, 48], [3, 64, 31], [70, 31, 40]] {
+            let input: Vec<usize> = (0..a * b * c + 7).collect();
+            let (lengths, strides) = ([a, b, c], [b * c, c, 1]);
+            for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+                let (own, apart) = (order.map(|axis| lengths[axis]), order.map(|axis| strides[axis]));
+                let mut expected = Vec::new();
+                for i in 0..own[0] {
+                    for j in 0..own[1] {
+                        expected.extend((0..own[2]).map(|k| 7 + i * apart[0] + j * apart[1] + k * apart[2]));
+                    }
+                }
+                let mut output = vec![0; a * b * c];
+                copy(&input[7..], &own, &apart, &mut output);
+                assert_eq!(output, expected, "axes {order:?} of {lengths:?}");
+            }
+        }
     }
 }

@@ -40,7 +40,7 @@ impl<T: Element> Op<T> for Permute {
     }
 
     fn run(&self, inputs: &[Operand<'_, T>], output: &mut [T], context: &Context<'_>) -> Result<()> {
-        gather::strided(inputs[0].values, context.shape, &self.strides(inputs[0].shape), 0, output);
+        gather::copy(inputs[0].values, context.shape, &self.strides(inputs[0].shape), output);
         Ok(())
     }
 

@@ -229,7 +229,7 @@ impl<T: Element> Run<'_, T> {
             Step::Copy { node, from: (place, offset), axes: (lengths, strides), output } => {
                 let mut storage = memory.take(*output);
                 let to = &mut storage.make_mut()[..self.steps.selection.shapes[*node as usize].volume()];
-                gather::repeat(&self.whole(*place, memory)[*offset..], lengths, strides, 0, to);
+                gather::copy(&self.whole(*place, memory)[*offset..], lengths, strides, to);
                 memory.put(*output, storage);
                 Ok(())
             }
