@@ -10,10 +10,13 @@ use crate::kernels::gather;
 use crate::kernels::gemm::{self, View};
 use crate::kernels::number::Element;
 use crate::tape::node::Kind;
-use crate::tape::op::{Call, Context, Op, Operand, Pullback};
+use crate::tape::op::{Abilities, Call, Context, Op, Operand, Pullback};
 use crate::tape::var::Var;
 use crate::tensor::Shape;
 use crate::tensor::shape::Axes;
+
+/// The elements of a matrix that is worth a transposed copy.
+const LEAST_TURNED: usize = 1024;
 
 /// `C = A B` over the last two axes, batched over the others; either operand may be read transposed.
 ///
@@ -136,7 +139,7 @@ impl<T: Element> Op<T> for MatMul {
             true => View::transposed(operand.values, rows),
         };
         let a_view = view(a, (m, k), transpose_a);
-        let b_view = view(b, (k, n), transpose_b);
+        let b_view = view(b, (k, n), transpose_b != context.turned);
         // A batch that lies evenly in both operands is one call; repeated batch axes are walked.
         let even = |operand: Operand<'_, T>, size: usize| match &operand.shape[..operand.shape.len() - 2] {
             lengths if lengths.iter().product::<usize>() == 1 => Some(0),
@@ -186,8 +189,12 @@ impl<T: Element> Op<T> for MatMul {
         self.through[operand]
     }
 
-    fn adds(&self, inputs: &[&Shape]) -> bool {
-        sides(inputs[0], self.reads_transposed()[0]).1 <= gemm::DEPTH
+    fn abilities(&self, inputs: &[&Shape]) -> Abilities {
+        let [a, b] = self.reads_transposed();
+        let ((m, k), matrix) = (sides(inputs[0], a), inputs[1]);
+        let one = matrix[..matrix.len() - 2].iter().product::<usize>() == 1;
+        // Of fewer rows each element is a dot product, for which a transposed operand lies well.
+        Abilities { adds: k <= gemm::DEPTH, turns: b && one && m > 3 && matrix.volume() >= LEAST_TURNED }
     }
 }
 

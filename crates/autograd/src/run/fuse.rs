@@ -99,7 +99,8 @@ fn postpone(selection: &Selection, simplified: &Simplified, times: &mut [u32]) {
         }
     }
     for node in 0..selection.len() {
-        if selection.tags[node] == Tag::Op && selection.inputs(node as u32).is_empty() && first[node] != u32::MAX {
+        let is_op = matches!(selection.tags[node], Tag::Op(_));
+        if is_op && selection.inputs(node as u32).is_empty() && first[node] != u32::MAX {
             times[node] = first[node].saturating_sub(1);
         }
     }

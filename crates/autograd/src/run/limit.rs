@@ -6,6 +6,7 @@ use super::place;
 use super::plan::{Lean, Place, Steps};
 use super::recompute::Recompute;
 use super::select::{Limit, Selection, Tag};
+use crate::tape::op::Abilities;
 
 /// A plan that no recomputation brings below the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,7 +61,10 @@ impl Search<'_> {
             return Some(steps);
         }
         // A copy of a part may be less than the whole, which lies there until the part is read by strides.
-        bare.tags.iter_mut().filter(|tag| matches!(tag, Tag::Strided(_))).for_each(|tag| *tag = Tag::Op);
+        bare.tags
+            .iter_mut()
+            .filter(|tag| matches!(tag, Tag::Strided(_)))
+            .for_each(|tag| *tag = Tag::Op(Abilities::default()));
         if !std::mem::take(&mut bare.layouts).is_empty()
             && let Some(steps) = self.plan_within(&bare)
         {

@@ -19,6 +19,7 @@ mod simplify;
 mod strides;
 mod sums;
 mod trace;
+mod turned;
 
 use std::rc::Rc;
 

@@ -13,6 +13,7 @@ use super::program;
 use super::select::{Selection, Tag};
 use super::simplify::Simplified;
 use super::sums::Added;
+use super::turned::{Copied, Turned};
 
 /// A kernel before it knows where its operands lie: one op, or the members of a group in order.
 pub(crate) struct Kernel {
@@ -33,6 +34,7 @@ pub(crate) struct Placer<'a> {
     free: BTreeMap<usize, Vec<u32>>,
     buffers: Vec<usize>,
     results: Vec<(u32, usize)>,
+    turned: Turned,
 }
 
 /// Plans what was selected.
@@ -50,12 +52,18 @@ pub(crate) fn plan(selection: &Selection) -> Steps {
         free: BTreeMap::new(),
         buffers: Vec::new(),
         results: Vec::new(),
+        turned: Turned::default(),
     };
     let kernels = placer.order();
     placer.find_last_uses(&kernels);
     placer.place_leaves_and_results(&kernels);
+    placer.turned = Turned::of(&placer, &kernels);
     let mut ending: Vec<SmallVec<[u32; 2]>> = vec![SmallVec::new(); kernels.len()];
-    let steps = kernels.iter().enumerate().map(|(i, kernel)| placer.step(i as u32, kernel, &mut ending)).collect();
+    let mut steps = Vec::with_capacity(kernels.len());
+    for (i, kernel) in kernels.iter().enumerate() {
+        steps.extend(placer.copy_turned(i as u32, &mut ending));
+        steps.push(placer.step(i as u32, kernel, &mut ending));
+    }
     let outputs = selection.outputs.iter().map(|&output| placer.place(simplified.replaced[output as usize])).collect();
     let (buffers, results) = (placer.buffers, placer.results);
     Steps { selection: selection.clone(), steps, buffers, results, outputs, lean: None }
@@ -168,7 +176,13 @@ impl Placer<'_> {
         if let Some(place) = self.places[node as usize] {
             return place;
         }
-        let volume = self.selection.shapes[node as usize].volume();
+        let place = self.buffer(self.selection.shapes[node as usize].volume());
+        self.places[node as usize] = Some(place);
+        place
+    }
+
+    /// A free buffer that is large enough and not wasteful, or a new one.
+    fn buffer(&mut self, volume: usize) -> Place {
         let fitting = volume..=volume.saturating_mul(4).saturating_add(3);
         let mut best = self.free.range_mut(fitting).filter(|(_, free)| !free.is_empty());
         let buffer = match best.next().and_then(|(_, free)| free.pop()) {
@@ -178,8 +192,20 @@ impl Placer<'_> {
                 self.buffers.len() as u32 - 1
             }
         };
-        self.places[node as usize] = Some(Place::Buffer(buffer));
         Place::Buffer(buffer)
+    }
+
+    /// The copy that a kernel reads first of all that read it.
+    fn copy_turned(&mut self, index: u32, ending: &mut [SmallVec<[u32; 2]>]) -> Option<Step> {
+        let Copied { node, last, place: None } = *self.turned.of_kernel(index)? else { return None };
+        let &[.., rows, columns] = &self.selection.shapes[node as usize][..] else { return None };
+        let output = self.buffer(rows * columns);
+        if let (Place::Buffer(buffer), Some(copied)) = (output, self.turned.of_kernel(index)) {
+            copied.place = Some(output);
+            ending[last as usize].push(buffer);
+        }
+        let axes = (SmallVec::from_slice(&[columns, rows]), SmallVec::from_slice(&[1, columns]));
+        Some(Step::Copy { node, from: (self.place(node), 0), axes, output, turned: true })
     }
 
     /// Whether it is settled already where a node lies.
@@ -206,15 +232,20 @@ impl Placer<'_> {
         let inputs = self.selection.inputs(node);
         if let Some(layout) = self.simplified.lying(self.selection, node) {
             let axes = layout.merged(&self.selection.shapes[node as usize]);
-            return Step::Copy { node, from: (self.place(inputs[0]), layout.offset), axes, output: self.take(node) };
+            let from = (self.place(inputs[0]), layout.offset);
+            return Step::Copy { node, from, axes, output: self.take(node), turned: false };
         }
-        let inputs = inputs.iter().map(|&input| (input, self.place(input))).collect();
+        let mut inputs: SmallVec<[_; 4]> = inputs.iter().map(|&input| (input, self.place(input))).collect();
+        let copy = self.turned.of_kernel(self.kernel_of[node as usize]).and_then(|copied| copied.place);
+        if let (Some(copy), Some(operand)) = (copy, inputs.get_mut(1)) {
+            operand.1 = copy;
+        }
         let to = sum.and_then(|sum| self.simplified.added[sum as usize]).map(|added| self.place(added.to));
         let output = match (sum, to) {
             (Some(sum), Some(to)) => self.take_over(sum, to),
             _ => self.take(node),
         };
-        Step::Op { node, inputs, output, sum }
+        Step::Op { node, inputs, output, sum, turned: copy.is_some() }
     }
 
     fn step(&mut self, index: u32, kernel: &Kernel, ending: &mut [SmallVec<[u32; 2]>]) -> Step {

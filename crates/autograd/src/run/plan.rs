@@ -24,11 +24,12 @@ pub(crate) enum Place {
 /// One kernel.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    /// An op by its own kernel. With a sum, what it computes is added to what lies in the output, and that node is made.
-    Op { node: u32, inputs: SmallVec<[(u32, Place); 4]>, output: Place, sum: Option<u32> },
+    /// An op by its own kernel. With a sum, what it computes is added to what lies in the output, and that node is made. The
+    /// second operand may be read from a copy that is turned.
+    Op { node: u32, inputs: SmallVec<[(u32, Place); 4]>, output: Place, sum: Option<u32>, turned: bool },
     /// A node that is some elements of a place, of which the first lies so far from its start: the lengths of the axes and
-    /// the strides, merged.
-    Copy { node: u32, from: (Place, usize), axes: (Axes, Axes), output: Place },
+    /// the strides, merged. Or, if it is turned, a copy of the node with the rows of its matrix for columns.
+    Copy { node: u32, from: (Place, usize), axes: (Axes, Axes), output: Place, turned: bool },
     /// Elementwise nodes in one pass.
     Fused(Fused),
 }

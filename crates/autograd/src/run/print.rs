@@ -154,6 +154,7 @@ impl PlannedKernel {
 fn nodes_of(step: &Step) -> Vec<u32> {
     match step {
         Step::Op { node, sum, .. } => [*node].into_iter().chain(*sum).collect(),
+        Step::Copy { turned: true, .. } => Vec::new(),
         Step::Copy { node, .. } => vec![*node],
         Step::Fused(fused) => fused.members.clone(),
     }
@@ -217,8 +218,13 @@ fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step
             (fused.node, flops, read.saturating_add(stored).saturating_add(joined))
         }
     };
+    let copied = |step: &Step| match step {
+        Step::Copy { node, turned: true, .. } => Some(format!("%{}ᵀ, for all that read it so", ids[*node as usize])),
+        _ => None,
+    };
+    let formulas = nodes_of(step).into_iter().map(|node| formula(tape, ids, steps, node));
     PlannedKernel {
-        formulas: nodes_of(step).into_iter().map(|node| formula(tape, ids, steps, node)).collect(),
+        formulas: formulas.chain(copied(step)).collect(),
         strided: Vec::new(),
         shape: shapes[node as usize].clone(),
         flops,

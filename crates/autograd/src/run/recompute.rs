@@ -192,8 +192,8 @@ impl<'a> Recompute<'a> {
         let (own, inputs) = (self.volume(node) as f64, self.memories(node));
         let read = inputs.iter().map(|&input| self.volume(input) as f64);
         match self.tag(node) {
-            Tag::Adding | Tag::Op if inputs.len() >= 2 => 2.0 * (read.take(2).product::<f64>() * own).sqrt(),
-            Tag::Adding | Tag::Op | Tag::RowWise(_) | Tag::Join(..) => own + read.sum::<f64>(),
+            Tag::Op(_) if inputs.len() >= 2 => 2.0 * (read.take(2).product::<f64>() * own).sqrt(),
+            Tag::Op(_) | Tag::RowWise(_) | Tag::Join(..) => own + read.sum::<f64>(),
             _ => own,
         }
     }

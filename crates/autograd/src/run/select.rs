@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::kernels::number::Element;
 use crate::tape::Inner;
 use crate::tape::node::{Kind, Node};
-use crate::tape::op::{Join, Layout, Op};
+use crate::tape::op::{Abilities, Join, Layout, Op};
 use crate::tensor::Shape;
 
 /// What a plan must know of a node besides its shape and inputs.
@@ -38,10 +38,8 @@ pub(crate) enum Tag {
     RowWise(u32),
     /// The input so many times: the sum of the input repeated, over the axes along which it was.
     Times(u32),
-    /// An op run by its own kernel, which can add its output to what lies there.
-    Adding,
-    /// Any other op: run by its own kernel.
-    Op,
+    /// Any other op: run by its own kernel, which can do this besides.
+    Op(Abilities),
 }
 
 /// The numbers that simplify.
@@ -188,7 +186,7 @@ fn tag_of<T: Element>(tape: &Inner<T>, id: u32, options: Options) -> Tag {
             None => {
                 let times = times(tape, node).filter(|_| !options.literal);
                 let row_wise = || row_wise(&node.shape, &**op);
-                let alone = || if adds(tape, node, &**op, options) { Tag::Adding } else { Tag::Op };
+                let alone = || Tag::Op(abilities(tape, node, &**op, options));
                 times.map(Tag::Times).or_else(|| join_of(tape, id, &**op)).or_else(row_wise).unwrap_or_else(alone)
             }
         },
@@ -196,16 +194,16 @@ fn tag_of<T: Element>(tape: &Inner<T>, id: u32, options: Options) -> Tag {
     }
 }
 
-/// Whether the kernel of an op can add to what lies in its output.
-fn adds<T: Element>(tape: &Inner<T>, node: &Node<T>, op: &dyn Op<T>, options: Options) -> bool {
+/// What the kernel of an op can do besides, with what it reads.
+fn abilities<T: Element>(tape: &Inner<T>, node: &Node<T>, op: &dyn Op<T>, options: Options) -> Abilities {
     let shapes: SmallVec<[&Shape; 4]> =
         read_by(tape, node, options).map(|input| &tape.nodes[input as usize].shape).collect();
-    op.adds(&shapes)
+    op.abilities(&shapes)
 }
 
 /// Where the elements of a node lie in its operand, and whether they are all that the operand has.
 fn layout_of<T: Element>(tape: &Inner<T>, node: &Node<T>, tag: Tag, options: Options) -> Option<(Layout, bool)> {
-    let (Kind::Op(op), Tag::Op, &[input]) = (&node.kind, tag, &node.inputs[..]) else { return None };
+    let (Kind::Op(op), Tag::Op(_), &[input]) = (&node.kind, tag, &node.inputs[..]) else { return None };
     if options.literal || options.separate || node.shape.volume() == 0 {
         return None;
     }

@@ -3,6 +3,7 @@
 
 use super::select::{Selection, Tag};
 use crate::ops::Sum2;
+use crate::tape::op::Abilities;
 
 /// A sum that is made where one of its operands lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub(crate) struct Added {
 pub(super) fn added(selection: &Selection, replaced: &[u32], needed: &[bool]) -> Vec<Option<Added>> {
     let mut added = vec![None; selection.len()];
     let options = selection.options;
-    let can_add = |node: u32| selection.tags[node as usize] == Tag::Adding;
-    if options.literal || options.separate || options.keep || !selection.tags.contains(&Tag::Adding) {
+    let can_add = |node: u32| matches!(selection.tags[node as usize], Tag::Op(Abilities { adds: true, .. }));
+    if options.literal || options.separate || options.keep || !(0..selection.len() as u32).any(can_add) {
         return added;
     }
     let runs = |&node: &u32| needed[node as usize] && replaced[node as usize] == node;

@@ -90,10 +90,9 @@ pub(crate) trait Op<T: Element>: Identity + Debug {
         output.volume()
     }
 
-    /// Whether the kernel can add its output to what lies there ([`Context::add`]), each element by one addition; given the
-    /// shapes of what it reads.
-    fn adds(&self, _inputs: &[&Shape]) -> bool {
-        false
+    /// What the kernel can do besides, given the shapes of what it reads.
+    fn abilities(&self, _inputs: &[&Shape]) -> Abilities {
+        Abilities::default()
     }
 
     /// Whether the kernel is given, in place of this operand, the operand's own first operand: for an op that reads
@@ -154,6 +153,16 @@ pub(crate) struct Operand<'a, T: Element> {
     pub shape: &'a Shape,
 }
 
+/// What a kernel can do besides computing its output from its operands as they lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Abilities {
+    /// It can add its output to what lies there ([`Context::add`]), each element by one addition.
+    pub adds: bool,
+    /// It reads the matrices of its second operand transposed, and would rather be given a copy in which they are
+    /// ([`Context::turned`]), if others read the copy too.
+    pub turns: bool,
+}
+
 /// What a kernel may know besides its operands.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context<'a> {
@@ -163,6 +172,8 @@ pub(crate) struct Context<'a> {
     pub shape: &'a Shape,
     /// Whether the output is added to what lies there. Only where the op says that it can.
     pub add: bool,
+    /// Whether the second operand's matrices lie transposed, besides what its shape says. Only where the op asks for it.
+    pub turned: bool,
 }
 
 /// What a pullback is given.
