@@ -16,7 +16,7 @@ use crate::tensor::Shape;
 use crate::tensor::shape::Axes;
 
 /// The elements of a matrix that is worth a transposed copy.
-const LEAST_TURNED: usize = 1024;
+const LEAST_TRANSPOSED: usize = 1024;
 
 /// `C = A B` over the last two axes, batched over the others; either operand may be read transposed.
 ///
@@ -139,7 +139,7 @@ impl<T: Element> Op<T> for MatMul {
             true => View::transposed(operand.values, rows),
         };
         let a_view = view(a, (m, k), transpose_a);
-        let b_view = view(b, (k, n), transpose_b != context.turned);
+        let b_view = view(b, (k, n), transpose_b != context.transposed);
         // A batch that lies evenly in both operands is one call; repeated batch axes are walked.
         let even = |operand: Operand<'_, T>, size: usize| match &operand.shape[..operand.shape.len() - 2] {
             lengths if lengths.iter().product::<usize>() == 1 => Some(0),
@@ -194,7 +194,7 @@ impl<T: Element> Op<T> for MatMul {
         let ((m, k), matrix) = (sides(inputs[0], a), inputs[1]);
         let one = matrix[..matrix.len() - 2].iter().product::<usize>() == 1;
         // Of fewer rows each element is a dot product, for which a transposed operand lies well.
-        Abilities { adds: k <= gemm::DEPTH, turns: b && one && m > 3 && matrix.volume() >= LEAST_TURNED }
+        Abilities { adds: k <= gemm::DEPTH, transposes: b && one && m > 3 && matrix.volume() >= LEAST_TRANSPOSED }
     }
 }
 

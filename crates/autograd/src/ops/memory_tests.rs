@@ -42,7 +42,7 @@ struct Run<'a> {
 impl Run<'_> {
     fn run(&self, output: &mut [f64]) -> Result<()> {
         let operands: SmallVec<[Operand<'_, f64>; 8]> = self.operands.iter().map(as_operand).collect();
-        self.op.run(&operands, output, &Context { seed: 1, shape: &self.shape, add: false, turned: false })
+        self.op.run(&operands, output, &Context { seed: 1, shape: &self.shape, add: false, transposed: false })
     }
 
     /// Refuses each allocation.

@@ -34,7 +34,7 @@ pub(super) struct Compact<T: Element> {
 #[derive(Debug)]
 enum Work<T: Element> {
     /// An op by its own kernel.
-    Op { node: u32, inputs: SmallVec<[(u32, Slot); 4]>, to: Range<usize>, add: bool, turned: bool },
+    Op { node: u32, inputs: SmallVec<[(u32, Slot); 4]>, to: Range<usize>, add: bool, transposed: bool },
     /// A row.
     Row { row: fn(&[&[T]], &mut [T]), sources: SmallVec<[Slot; 3]>, to: Range<usize> },
     /// Rows by an op's own kernel.
@@ -88,11 +88,11 @@ impl<T: Element> Compact<T> {
         let mut writer = Writer { tape, ids, registers: length, compact };
         for step in &steps.steps {
             match step {
-                Step::Op { node, inputs, output, sum, turned } => {
+                Step::Op { node, inputs, output, sum, transposed } => {
                     let inputs = inputs.iter().map(|&(input, place)| (input, writer.slot(place, 0))).collect();
                     let to = writer.written(*output, steps.selection.shapes[*node as usize].volume());
-                    let (add, turned) = (sum.is_some(), *turned);
-                    writer.compact.work.push(Work::Op { node: *node, inputs, to, add, turned });
+                    let (add, transposed) = (sum.is_some(), *transposed);
+                    writer.compact.work.push(Work::Op { node: *node, inputs, to, add, transposed });
                 }
                 Step::Copy { node, from: (place, offset), axes, output, .. } => {
                     let to = writer.written(*output, steps.selection.shapes[*node as usize].volume());
@@ -302,14 +302,14 @@ impl<T: Element> Run<'_, T> {
                 }
                 row(&values[..sources.len()], output);
             }
-            Work::Op { node, inputs, to, add, turned } => {
+            Work::Op { node, inputs, to, add, transposed } => {
                 let (readable, output) = Readable::split(self.leaves, memory, to);
                 let values = |&(input, from): &(u32, Slot)| match from {
                     // Indices have no values.
                     Slot::List(i, _) => (input, self.leaves[i as usize]),
                     from => (input, readable.get(from, self.steps.selection.shapes[input as usize].volume())),
                 };
-                return self.run_kernel((*node, *turned), inputs.iter().map(values), (output, *add));
+                return self.run_kernel((*node, *transposed), inputs.iter().map(values), (output, *add));
             }
             Work::Repeat { from, axes: (lengths, strides), to } => {
                 let (readable, output) = Readable::split(self.leaves, memory, to);

@@ -225,8 +225,8 @@ impl<T: Element> Run<'_, T> {
     #[inline]
     pub(super) fn run_step(&self, step: usize, memory: &mut Memory<T>) -> Result<()> {
         match &self.steps.steps[step] {
-            Step::Op { node, inputs, output, sum, turned } => {
-                self.run_op((*node, inputs, *turned), (*output, sum.is_some()), memory)
+            Step::Op { node, inputs, output, sum, transposed } => {
+                self.run_op((*node, inputs, *transposed), (*output, sum.is_some()), memory)
             }
             Step::Copy { node, from: (place, offset), axes: (lengths, strides), output, .. } => {
                 let mut storage = memory.take(*output);
@@ -268,14 +268,14 @@ impl<T: Element> Run<'_, T> {
 
     fn run_op(
         &self,
-        (node, inputs, turned): (u32, &[(u32, Place)], bool),
+        (node, inputs, transposed): (u32, &[(u32, Place)], bool),
         (output, add): (Place, bool),
         memory: &mut Memory<T>,
     ) -> Result<()> {
         let mut storage = memory.take(output);
         let out = &mut storage.make_mut()[..self.steps.selection.shapes[node as usize].volume()];
         let values = |&(input, place): &(u32, Place)| (input, self.values(input, place, memory));
-        let done = self.run_kernel((node, turned), inputs.iter().map(values), (out, add));
+        let done = self.run_kernel((node, transposed), inputs.iter().map(values), (out, add));
         memory.put(output, storage);
         done
     }
@@ -284,7 +284,7 @@ impl<T: Element> Run<'_, T> {
     #[inline]
     pub(super) fn run_kernel<'m>(
         &'m self,
-        (node, turned): (u32, bool),
+        (node, transposed): (u32, bool),
         inputs: impl Iterator<Item = (u32, &'m [T])>,
         (output, add): (&mut [T], bool),
     ) -> Result<()> {
@@ -295,7 +295,7 @@ impl<T: Element> Run<'_, T> {
         for (input, values) in inputs {
             operands.push(Operand { values, indices: self.indices(input), shape: &shapes[input as usize] });
         }
-        match op.run(&operands, output, &Context { seed: self.seed, shape: &shapes[node as usize], add, turned }) {
+        match op.run(&operands, output, &Context { seed: self.seed, shape: &shapes[node as usize], add, transposed }) {
             Ok(()) if !self.check_finite => Ok(()),
             Ok(()) => self.check(id, output),
             Err(error) => Err(self.blame(error.op(op.name()), id)),

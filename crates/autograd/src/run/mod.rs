@@ -19,7 +19,7 @@ mod simplify;
 mod strides;
 mod sums;
 mod trace;
-mod turned;
+mod transposed;
 
 use std::rc::Rc;
 
@@ -95,6 +95,26 @@ impl<T: Element> Tape<T> {
     ///
     /// # Errors
     /// The first mistake recorded on the tape; an output of another tape; a memory limit that cannot be met.
+    ///
+    /// # Example
+    /// A normalisation by hand, a loss behind it and its gradient are one pass over memory. A sum of products is made where
+    /// the first lies:
+    /// ```
+    /// use wengert_autograd::{Tape, Tensor};
+    /// let tape = Tape::new();
+    /// let x = tape.input(Tensor::<f32>::from_fn([64, 128], |i| (i as f32).sin()));
+    /// let centred = x - x.mean_axes(&[-1], true);
+    /// let y = centred / (centred.square().mean_axes(&[-1], true) + 1e-5).sqrt();
+    /// let loss = y.tanh().sum();
+    /// let gradient = loss.grad([x])[0];
+    /// let plan = tape.plan([loss, gradient])?;
+    /// assert_eq!((plan.kernels().len(), plan.buffer_bytes()), (1, 0));
+    ///
+    /// let sum = x.matmul(x.t()) + y.matmul(y.t());
+    /// let last = tape.plan([sum])?.kernels().last().map(|kernel| kernel.writes.clone());
+    /// assert_eq!(last, Some(vec!["result 0 in place".to_string()]));
+    /// # Ok::<(), wengert_autograd::Error>(())
+    /// ```
     #[track_caller]
     pub fn plan<'t, const N: usize>(&'t self, outputs: [Var<'t, T>; N]) -> Result<Plan> {
         let ids = self.ids_of("plan", &outputs)?;

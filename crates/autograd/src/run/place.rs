@@ -13,7 +13,7 @@ use super::program;
 use super::select::{Selection, Tag};
 use super::simplify::Simplified;
 use super::sums::Added;
-use super::turned::{Copied, Turned};
+use super::transposed::{Copied, Transposed};
 
 /// A kernel before it knows where its operands lie: one op, or the members of a group in order.
 pub(crate) struct Kernel {
@@ -34,7 +34,7 @@ pub(crate) struct Placer<'a> {
     free: BTreeMap<usize, Vec<u32>>,
     buffers: Vec<usize>,
     results: Vec<(u32, usize)>,
-    turned: Turned,
+    transposed: Transposed,
 }
 
 /// Plans what was selected.
@@ -52,16 +52,16 @@ pub(crate) fn plan(selection: &Selection) -> Steps {
         free: BTreeMap::new(),
         buffers: Vec::new(),
         results: Vec::new(),
-        turned: Turned::default(),
+        transposed: Transposed::default(),
     };
     let kernels = placer.order();
     placer.find_last_uses(&kernels);
     placer.place_leaves_and_results(&kernels);
-    placer.turned = Turned::of(&placer, &kernels);
+    placer.transposed = Transposed::of(&placer, &kernels);
     let mut ending: Vec<SmallVec<[u32; 2]>> = vec![SmallVec::new(); kernels.len()];
     let mut steps = Vec::with_capacity(kernels.len());
     for (i, kernel) in kernels.iter().enumerate() {
-        steps.extend(placer.copy_turned(i as u32, &mut ending));
+        steps.extend(placer.copy_transposed(i as u32, &mut ending));
         steps.push(placer.step(i as u32, kernel, &mut ending));
     }
     let outputs = selection.outputs.iter().map(|&output| placer.place(simplified.replaced[output as usize])).collect();
@@ -196,16 +196,16 @@ impl Placer<'_> {
     }
 
     /// The copy that a kernel reads first of all that read it.
-    fn copy_turned(&mut self, index: u32, ending: &mut [SmallVec<[u32; 2]>]) -> Option<Step> {
-        let Copied { node, last, place: None } = *self.turned.of_kernel(index)? else { return None };
+    fn copy_transposed(&mut self, index: u32, ending: &mut [SmallVec<[u32; 2]>]) -> Option<Step> {
+        let Copied { node, last, place: None } = *self.transposed.of_kernel(index)? else { return None };
         let &[.., rows, columns] = &self.selection.shapes[node as usize][..] else { return None };
         let output = self.buffer(rows * columns);
-        if let (Place::Buffer(buffer), Some(copied)) = (output, self.turned.of_kernel(index)) {
+        if let (Place::Buffer(buffer), Some(copied)) = (output, self.transposed.of_kernel(index)) {
             copied.place = Some(output);
             ending[last as usize].push(buffer);
         }
         let axes = (SmallVec::from_slice(&[columns, rows]), SmallVec::from_slice(&[1, columns]));
-        Some(Step::Copy { node, from: (self.place(node), 0), axes, output, turned: true })
+        Some(Step::Copy { node, from: (self.place(node), 0), axes, output, transposed: true })
     }
 
     /// Whether it is settled already where a node lies.
@@ -233,10 +233,10 @@ impl Placer<'_> {
         if let Some(layout) = self.simplified.lying(self.selection, node) {
             let axes = layout.merged(&self.selection.shapes[node as usize]);
             let from = (self.place(inputs[0]), layout.offset);
-            return Step::Copy { node, from, axes, output: self.take(node), turned: false };
+            return Step::Copy { node, from, axes, output: self.take(node), transposed: false };
         }
         let mut inputs: SmallVec<[_; 4]> = inputs.iter().map(|&input| (input, self.place(input))).collect();
-        let copy = self.turned.of_kernel(self.kernel_of[node as usize]).and_then(|copied| copied.place);
+        let copy = self.transposed.of_kernel(self.kernel_of[node as usize]).and_then(|copied| copied.place);
         if let (Some(copy), Some(operand)) = (copy, inputs.get_mut(1)) {
             operand.1 = copy;
         }
@@ -245,7 +245,7 @@ impl Placer<'_> {
             (Some(sum), Some(to)) => self.take_over(sum, to),
             _ => self.take(node),
         };
-        Step::Op { node, inputs, output, sum, turned: copy.is_some() }
+        Step::Op { node, inputs, output, sum, transposed: copy.is_some() }
     }
 
     fn step(&mut self, index: u32, kernel: &Kernel, ending: &mut [SmallVec<[u32; 2]>]) -> Step {

@@ -25,11 +25,11 @@ pub(crate) enum Place {
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// An op by its own kernel. With a sum, what it computes is added to what lies in the output, and that node is made. The
-    /// second operand may be read from a copy that is turned.
-    Op { node: u32, inputs: SmallVec<[(u32, Place); 4]>, output: Place, sum: Option<u32>, turned: bool },
+    /// second operand may be read from a copy that is transposed.
+    Op { node: u32, inputs: SmallVec<[(u32, Place); 4]>, output: Place, sum: Option<u32>, transposed: bool },
     /// A node that is some elements of a place, of which the first lies so far from its start: the lengths of the axes and
-    /// the strides, merged. Or, if it is turned, a copy of the node with the rows of its matrix for columns.
-    Copy { node: u32, from: (Place, usize), axes: (Axes, Axes), output: Place, turned: bool },
+    /// the strides, merged. Or, if it is transposed, a copy of the node with the rows of its matrix for columns.
+    Copy { node: u32, from: (Place, usize), axes: (Axes, Axes), output: Place, transposed: bool },
     /// Elementwise nodes in one pass.
     Fused(Fused),
 }

@@ -154,7 +154,7 @@ impl PlannedKernel {
 fn nodes_of(step: &Step) -> Vec<u32> {
     match step {
         Step::Op { node, sum, .. } => [*node].into_iter().chain(*sum).collect(),
-        Step::Copy { turned: true, .. } => Vec::new(),
+        Step::Copy { transposed: true, .. } => Vec::new(),
         Step::Copy { node, .. } => vec![*node],
         Step::Fused(fused) => fused.members.clone(),
     }
@@ -219,7 +219,9 @@ fn describe<T: Element>(tape: &Inner<T>, ids: &[u32], steps: &Steps, step: &Step
         }
     };
     let copied = |step: &Step| match step {
-        Step::Copy { node, turned: true, .. } => Some(format!("%{}ᵀ, for all that read it so", ids[*node as usize])),
+        Step::Copy { node, transposed: true, .. } => {
+            Some(format!("%{}ᵀ, for all that read it so", ids[*node as usize]))
+        }
         _ => None,
     };
     let formulas = nodes_of(step).into_iter().map(|node| formula(tape, ids, steps, node));

@@ -159,8 +159,8 @@ pub(crate) struct Abilities {
     /// It can add its output to what lies there ([`Context::add`]), each element by one addition.
     pub adds: bool,
     /// It reads the matrices of its second operand transposed, and would rather be given a copy in which they are
-    /// ([`Context::turned`]), if others read the copy too.
-    pub turns: bool,
+    /// ([`Context::transposed`]), if others read the copy too.
+    pub transposes: bool,
 }
 
 /// What a kernel may know besides its operands.
@@ -173,7 +173,7 @@ pub(crate) struct Context<'a> {
     /// Whether the output is added to what lies there. Only where the op says that it can.
     pub add: bool,
     /// Whether the second operand's matrices lie transposed, besides what its shape says. Only where the op asks for it.
-    pub turned: bool,
+    pub transposed: bool,
 }
 
 /// What a pullback is given.

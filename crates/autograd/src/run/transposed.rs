@@ -1,5 +1,5 @@
 //! Copies of matrices that several products read transposed, as the steps of a recurrent network read its weight in the
-//! backward pass: turned once, and not by each product for itself.
+//! backward pass: transposed once, and not by each product for itself.
 
 use super::place::{Kernel, Placer};
 use super::plan::Place;
@@ -9,7 +9,7 @@ use crate::tape::op::Abilities;
 /// So many products at least read a copy: making it costs what two or three products save.
 const LEAST: usize = 4;
 
-/// A matrix that is turned.
+/// A matrix that is transposed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Copied {
     pub(crate) node: u32,
@@ -21,24 +21,24 @@ pub(crate) struct Copied {
 
 /// Which copy each kernel reads.
 #[derive(Debug, Default)]
-pub(crate) struct Turned {
+pub(crate) struct Transposed {
     copies: Vec<Copied>,
     /// Kernels, ascending, and the numbers of copies.
     readers: Vec<(u32, u32)>,
 }
 
-impl Turned {
+impl Transposed {
     /// The copies that are worth it, of matrices that lie as a whole.
-    pub(crate) fn of(placer: &Placer<'_>, kernels: &[Kernel]) -> Turned {
-        let (selection, mut turned) = (placer.selection, Turned::default());
+    pub(crate) fn of(placer: &Placer<'_>, kernels: &[Kernel]) -> Transposed {
+        let (selection, mut transposed) = (placer.selection, Transposed::default());
         // Copies are memory.
         if selection.options.limit.is_some() || selection.options.separate || selection.options.literal {
-            return turned;
+            return transposed;
         }
         let mut reads = Vec::new();
         for (i, kernel) in kernels.iter().enumerate().filter(|(_, kernel)| !kernel.fused) {
             let node = kernel.nodes[0];
-            if let Tag::Op(Abilities { turns: true, .. }) = selection.tags[node as usize]
+            if let Tag::Op(Abilities { transposes: true, .. }) = selection.tags[node as usize]
                 && let [_, matrix] = *selection.inputs(node)
             {
                 let columns = selection.shapes[matrix as usize].last().copied();
@@ -47,13 +47,13 @@ impl Turned {
         }
         reads.sort_unstable();
         for alike in reads.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).filter(|alike| alike.len() >= LEAST) {
-            let number = turned.copies.len() as u32;
-            turned.readers.extend(alike.iter().map(|read| (read.2, number)));
+            let number = transposed.copies.len() as u32;
+            transposed.readers.extend(alike.iter().map(|read| (read.2, number)));
             let (node, last) = (alike[0].3, alike[alike.len() - 1].2);
-            turned.copies.push(Copied { node, last, place: None });
+            transposed.copies.push(Copied { node, last, place: None });
         }
-        turned.readers.sort_unstable();
-        turned
+        transposed.readers.sort_unstable();
+        transposed
     }
 
     /// The copy that a kernel reads, if it does.

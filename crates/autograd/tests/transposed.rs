@@ -1,4 +1,4 @@
-//! Matrices that several products read transposed are turned once.
+//! Matrices that several products read transposed are transposed once.
 
 use wengert_autograd::kernels::pool;
 use wengert_autograd::{Result, Tape, Tensor, Var};
@@ -15,7 +15,7 @@ fn recurrent<'t>(tape: &'t Tape<f64>, steps: usize, [rows, width]: [usize; 2]) -
     last.square().sum().grad([w, start])
 }
 
-/// The formulas of copies that are turned.
+/// The formulas of copies that are transposed.
 fn copies(tape: &Tape<f64>, outputs: [Var<'_, f64>; 2]) -> Result<Vec<String>> {
     let plan = tape.plan(outputs)?;
     let formulas = plan.kernels().iter().flat_map(|kernel| kernel.formulas.clone());
