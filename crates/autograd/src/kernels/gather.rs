@@ -15,7 +15,7 @@ pub fn copy<T: Copy + Send + Sync>(input: &[T], lengths: &[usize], strides: &[us
     }
     let rows = match output.len() {
         ..PARALLEL => first,
-        _ => (PARALLEL / 4).div_ceil(each).next_multiple_of(SQUARE),
+        _ => (PARALLEL / 4).div_ceil(each).next_multiple_of(if strides[0] == 1 { SQUARE } else { 1 }),
     };
     pool::split(output, rows * each, |start, output| {
         let (mut own, input) = (Lengths::from_slice(lengths), &input[start / each * strides[0]..]);
