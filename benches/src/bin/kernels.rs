@@ -1,4 +1,4 @@
-//! Measures the kernels: `cargo run --release --example kernel_speed [gemm|pool|reduce|philox]`.
+//! Measures the kernels: `cargo run --release -p wengert-benches --bin kernels [gemm|pool|reduce|philox]`.
 //! Each figure is the best (median) of many samples on the calling machine.
 
 use std::time::Instant;
