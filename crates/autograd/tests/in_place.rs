@@ -1,12 +1,10 @@
 //! What a pass writes where it read an operand for the last time: which values lie so, and that no bit changes.
 
-use wengert_autograd::kernels::pool;
-use wengert_autograd::{PlannedKernel, Result, Tape, Tensor, Var};
+mod values;
 
-/// Elements between -2 and 2, in both signs.
-fn elements(shape: [usize; 2], seed: usize) -> Tensor<f64> {
-    Tensor::from_fn(shape, |i| ((i * 7919 + seed * 104_729) % 10_007) as f64 / 2500.0 - 2.0)
-}
+use values::{bits, elements};
+use wengert_autograd::kernels::pool;
+use wengert_autograd::{Plan, PlannedKernel, Result, Tape, Var};
 
 type Formula = for<'t> fn(Var<'t, f64>, Var<'t, f64>) -> Vec<Var<'t, f64>>;
 
@@ -21,16 +19,21 @@ fn both<'t>(a: Var<'t, f64>, b: Var<'t, f64>) -> Vec<Var<'t, f64>> {
     vec![product, (product.tanh() + a) * b]
 }
 
+/// The plan for one result or two.
+fn planned(tape: &Tape<f64>, outputs: &[Var<'_, f64>]) -> Result<Plan> {
+    match *outputs {
+        [y] => tape.plan([y]),
+        [y, z] => tape.plan([y, z]),
+        _ => unreachable!("formulas of one or two results"),
+    }
+}
+
 /// Where the kernels of a formula write, and the bytes of its buffers.
 fn places(formula: Formula) -> Result<(Vec<String>, usize)> {
     let tape = Tape::inference();
     let outputs = formula(tape.input(elements([40, 40], 1)), tape.input(elements([40, 40], 2)));
     let outputs: Vec<_> = outputs.into_iter().map(|output| output.cumsum(1).sum()).collect();
-    let plan = match outputs[..] {
-        [y] => tape.plan([y])?,
-        [y, z] => tape.plan([y, z])?,
-        _ => unreachable!("formulas of one or two results"),
-    };
+    let plan = planned(&tape, &outputs)?;
     let writes = plan.kernels().iter().flat_map(|kernel| kernel.writes.clone()).collect();
     Ok((writes, plan.buffer_bytes() / (8 * 40 * 40)))
 }
@@ -132,7 +135,6 @@ fn no_bit_changes() -> Result<()> {
                     outputs.iter().map(|&output| apart(output.reshape([output.shape().volume()]))).collect();
                 let values = tape.eval_all(&last);
                 pool::set_threads(0);
-                let bits = |value: &Tensor<f64>| value.as_slice().iter().map(|x| x.to_bits()).collect();
                 Ok(values?.iter().map(bits).collect())
             };
             let alone = run(true, 1)?;
@@ -188,11 +190,7 @@ fn products_that_are_read_again_stay() -> Result<()> {
     let count = |f: Formula| -> Result<usize> {
         let tape = Tape::inference();
         let outputs = f(tape.input(elements([8, 8], 1)), tape.input(elements([8, 8], 2)));
-        let plan = match outputs[..] {
-            [y] => tape.plan([y])?,
-            [y, z] => tape.plan([y, z])?,
-            _ => unreachable!("formulas of one or two results"),
-        };
+        let plan = planned(&tape, &outputs)?;
         Ok(plan
             .kernels()
             .iter()
@@ -242,7 +240,7 @@ fn no_bit_of_a_sum_of_products_changes() -> Result<()> {
                     let [_, by_w, by_x] = shared(&tape, steps, [m, k, n]);
                     let values = tape.eval_all(&[by_w.exp(), by_x]);
                     pool::set_threads(0);
-                    Ok(values?.iter().map(|value| value.as_slice().iter().map(|x| x.to_bits()).collect()).collect())
+                    Ok(values?.iter().map(bits).collect())
                 };
                 let alone = run(true, 1)?;
                 for threads in [1, 3] {

@@ -1,21 +1,14 @@
 //! Joins of rows that are read again in the pass that computes them: what a normalisation or a softmax by hand is.
 
-use wengert_autograd::{Result, Tape, Tensor, Var};
+mod values;
 
-/// Any elements, in both signs.
-fn elements(shape: [usize; 2], seed: usize) -> Tensor<f64> {
-    let value = |i: usize| ((i * 7919 + seed * 104_729) % 10_007) as f64 / 2500.0 - 2.0;
-    Tensor::from_vec(shape, (0..shape[0] * shape[1]).map(value).collect()).expect("as many elements as the shape says")
-}
+use values::{bits, elements};
+use wengert_autograd::{Result, Tape, Tensor, Var};
 
 fn normalised<'t>(x: Var<'t, f64>, scale: Var<'t, f64>, shift: Var<'t, f64>) -> Var<'t, f64> {
     let deviation = x - x.mean_axes(&[-1], true);
     let variance = deviation.square().mean_axes(&[-1], true);
     deviation / (variance + 1e-5).sqrt() * scale + shift
-}
-
-fn bits(tensor: &Tensor<f64>) -> Vec<u64> {
-    tensor.as_slice().iter().map(|value| value.to_bits()).collect()
 }
 
 /// Value of a normalisation, and of the gradient of a sum over it, with or without fusion.

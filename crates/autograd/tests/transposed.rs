@@ -1,12 +1,10 @@
 //! Matrices that several products read transposed are transposed once.
 
-use wengert_autograd::kernels::pool;
-use wengert_autograd::{Result, Tape, Tensor, Var};
+mod values;
 
-/// Elements between -2 and 2, in both signs.
-fn elements(shape: [usize; 2], seed: usize) -> Tensor<f64> {
-    Tensor::from_fn(shape, |i| ((i * 7919 + seed * 104_729) % 10_007) as f64 / 2500.0 - 2.0)
-}
+use values::{bits, elements};
+use wengert_autograd::kernels::pool;
+use wengert_autograd::{Result, Tape, Var};
 
 /// A step of a recurrent network, so many times: the gradient reads the weight transposed in each.
 fn recurrent<'t>(tape: &'t Tape<f64>, steps: usize, [rows, width]: [usize; 2]) -> [Var<'t, f64>; 2] {
@@ -55,7 +53,7 @@ fn no_bit_depends_on_a_copy() -> Result<()> {
                 tape.without(separate, false);
                 let values = tape.eval_all(&recurrent(&tape, steps, size));
                 pool::set_threads(0);
-                Ok(values?.iter().map(|value| value.as_slice().iter().map(|x| x.to_bits()).collect()).collect())
+                Ok(values?.iter().map(bits).collect())
             };
             let alone = run(true, 1)?;
             for threads in [1, 3] {

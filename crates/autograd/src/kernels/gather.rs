@@ -63,8 +63,9 @@ impl<T: Copy> Kernel for Turned<'_, T> {
 /// Writes rows so far apart, of elements so far apart; the rows' first elements lie side by side.
 #[inline(always)]
 fn turn<T: Copy>(input: &[T], (rows, apart): (usize, usize), (columns, stride): (usize, usize), output: &mut [T]) {
+    let Some(&first) = input.first() else { return };
     // Many lines at a time, so that memory is asked for all of them before the first is waited for.
-    let mut lines = [[input[0]; SQUARE]; 4 * SQUARE];
+    let mut lines = [[first; SQUARE]; 4 * SQUARE];
     for row in (0..rows).step_by(SQUARE) {
         let high = (rows - row).min(SQUARE);
         for column in (0..columns).step_by(lines.len()) {
@@ -269,9 +270,7 @@ pub fn flip<T: Copy>(input: &[T], n: usize, inner: usize, output: &mut [T]) {
 
 /// Turns `[rows, columns]`, rows `stride` apart in the input, into `[columns, rows]`, rows `rows` apart in the output.
 pub fn transpose<T: Copy>(input: &[T], stride: usize, columns: usize, rows: usize, output: &mut [T]) {
-    for (column, to) in output.chunks_exact_mut(rows.max(1)).take(columns).enumerate() {
-        to.iter_mut().enumerate().for_each(|(row, to)| *to = input[row * stride + column]);
-    }
+    turn(input, (columns, rows), (rows, stride), output);
 }
 
 #[cfg(test)]
@@ -304,6 +303,7 @@ mod tests {
         repeat(&[7, 8], &[], &[], 0, &mut one);
         assert_eq!(one, [7]);
     }
+
     #[test]
     fn axes_in_any_order_are_copied() {
         for [a, b, c] in [[1, 1, 1], [2, 3, 5], [16, 16, 16], [17, 5, 33], [40, 1, 48], [3, 64, 31], [70, 31, 40]] {

@@ -83,17 +83,17 @@ impl Placer<'_> {
         let mut group = u32::MAX;
         for node in nodes {
             let tag = self.selection.tags[node as usize];
+            let added = self.simplified.added[node as usize].map(|added| added.product);
             if can_fuse(tag) && group == self.groups.of[node as usize] {
                 if let Some(kernel) = kernels.last_mut() {
                     kernel.nodes.push(node);
                     kernel.fused = true;
                 }
             } else {
-                let added = self.simplified.added[node as usize].map(|added| added.product);
                 let nodes = added.into_iter().chain([node]).collect();
                 kernels.push(Kernel { nodes, fused: is_elementwise(tag) && added.is_none() });
             }
-            for &node in kernels.last().iter().flat_map(|kernel| &kernel.nodes) {
+            for node in added.into_iter().chain([node]) {
                 self.kernel_of[node as usize] = kernels.len() as u32 - 1;
             }
             group = self.groups.of[node as usize];

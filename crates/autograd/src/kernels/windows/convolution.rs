@@ -5,6 +5,7 @@
 
 use super::axis::Axis;
 use super::columns::{fold, unfold};
+use crate::kernels::gather::transpose;
 use crate::kernels::gemm::{TooShort, View, matmul};
 use crate::kernels::number::Element;
 use crate::kernels::pool;
@@ -236,10 +237,7 @@ fn join<T: Element>(sums: &mut [T], whole: usize, parts: usize) {
 
 /// Transposes each group of the sum into the weight.
 fn turn<T: Element>(g: &Geometry, sum: &[T], w: &mut [T]) {
-    let window = g.window();
     for (sum, w) in sum.chunks_exact(g.weight()).zip(w.chunks_exact_mut(g.weight())) {
-        for (o, row) in w.chunks_exact_mut(window).enumerate() {
-            row.iter_mut().zip(sum[o..].iter().step_by(g.outputs)).for_each(|(to, &from)| *to = from);
-        }
+        transpose(sum, g.outputs, g.outputs, g.window(), w);
     }
 }
